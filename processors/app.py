@@ -1,0 +1,204 @@
+"""A Faust app that hosts the exactly-once tasks.
+
+Faust's own ``exactly_once`` sends outputs outside its transaction, so its consumer and
+producer are switched off; it stays the host: supervision, web endpoints, signals.
+https://faust-streaming.github.io/faust/
+"""
+
+import asyncio
+import os
+import time
+from typing import Final
+
+import faust
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from faust.app.base import BootStrategy
+from faust.web import Request, Response, View
+from mode import Service
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from processors import metrics
+from processors.aiokafka_private import shorten_pauses
+from processors.assignor import ByPartitionNumber
+from processors.errors import OperatorError
+from processors.task import Task, Work, reached
+from schemas import topics
+
+_log = structlog.get_logger()
+
+_STALLED: Final = 60.0
+"""Seconds without a commit, while records wait, after which the worker is not live."""
+
+
+class _OwnKafka(BootStrategy):
+    enable_kafka_consumer = False
+    enable_kafka_producer = False
+
+
+class _Host(faust.App):
+    BootStrategy = _OwnKafka
+
+
+class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
+    """The tasks of this process: who they are follows the group's assignment."""
+
+    def __init__(self, work: Work) -> None:
+        self.tasks: dict[int, Task] = {}
+        self.is_ready = False
+        """True once every assigned task is restored."""
+        self._work = work
+        self._consumer: AIOKafkaConsumer | None = None
+        self._assigned: set[TopicPartition] | None = None
+        self._generation = 0
+        """Counts assignments, so that a take-over that was overtaken is dropped."""
+
+    async def run(self) -> None:
+        """Read, and hand every record to the task of its partition number."""
+        consumer = self._consumer = _consumer(self._work)
+        consumer.subscribe(list(self._work.inputs), listener=self)
+        await reached(consumer)
+        while True:
+            if self._assigned is not None:
+                await self._take_over(consumer, self._assigned)
+                continue
+            for at, records in (await consumer.getmany(timeout_ms=200)).items():
+                if task := self.tasks.get(at.partition):
+                    task.put(records)
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002
+        self._generation += 1
+        await self.stop()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        if self._consumer is not None:
+            # Nothing may be read before each task knows where it stands.
+            self._consumer.pause(*assigned)
+        self._generation += 1
+        self._assigned = set(assigned)
+
+    async def _take_over(self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]) -> None:
+        generation, self._assigned = self._generation, None
+        tasks = {
+            number: Task(number, self._work, consumer)
+            for number in {at.partition for at in assigned}
+        }
+        positions = await asyncio.gather(*(task.take_over() for task in tasks.values()))
+        if generation != self._generation:
+            await asyncio.gather(*(task.stop() for task in tasks.values()))
+            return
+        for at, offset in (pair for position in positions for pair in position.items()):
+            consumer.seek(at, offset)
+        self.tasks = tasks
+        for task in tasks.values():
+            task.start().add_done_callback(_end_with)
+        consumer.resume(*assigned)
+        self.is_ready = True
+        metrics.TASKS.set(len(tasks))
+        _log.info(
+            "assigned",
+            partitions=sorted(tasks),
+            remembered=sum(len(task.state) for task in tasks.values()),
+        )
+
+    async def stop(self) -> None:
+        """Give every task up, each after its transaction in flight."""
+        tasks, self.tasks = self.tasks, {}
+        self.is_ready = False
+        metrics.TASKS.set(0)
+        await asyncio.gather(*(task.stop() for task in tasks.values()))
+
+    async def leave(self) -> None:
+        """Stop, and tell the group, so that another worker takes over at once."""
+        await self.stop()
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    def stalled(self) -> list[int]:
+        """Return the partitions where records wait and no commit came for a minute."""
+        since = time.monotonic() - _STALLED
+        return [n for n, task in self.tasks.items() if task.has_work and task.moved_at < since]
+
+
+def _consumer(work: Work) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=work.bootstrap_servers,
+        group_id=work.application,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=topics.MAX_RAW_BYTES,
+        partition_assignment_strategy=[ByPartitionNumber],
+        session_timeout_ms=10_000,
+        heartbeat_interval_ms=1_000,
+        max_poll_interval_ms=60_000,
+    )
+
+
+def _end_with(task: asyncio.Task[None]) -> None:
+    """End the process at once: whoever starts it again takes over from what is committed."""
+    if task.cancelled() or (error := task.exception()) is None:
+        return
+    explain(error)
+    os._exit(1)
+
+
+def explain(error: BaseException) -> None:
+    """Log one line about an error that ends the process."""
+    if isinstance(error, OperatorError | KafkaError):
+        _log.error("stopped", why=str(error) or type(error).__name__)
+    else:
+        # A bug of ours: where it happened is what its reader needs.
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+        _log.error("crashed", why=f"{type(error).__name__}: {error}", where=where)
+
+
+def application(work: Work, host: str, port: int) -> faust.App:
+    """Return the app, ready to be run by ``faust.Worker``."""
+    shorten_pauses()
+    worker = Worker(work)
+    app = _Host(
+        work.application,
+        broker="kafka://unused",
+        web_bind=host,
+        web_host=host,
+        web_port=port,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        store="memory://",
+    )
+
+    @app.service
+    class ExactlyOnce(Service):
+        """Runs the worker for as long as the app runs."""
+
+        async def on_start(self) -> None:
+            self.running = asyncio.create_task(worker.run())
+            self.running.add_done_callback(_end_with)
+
+        async def on_stop(self) -> None:
+            self.running.cancel()
+            await worker.leave()
+
+    _pages(app, worker)
+    return app
+
+
+def _pages(app: faust.App, worker: Worker) -> None:
+    @app.page("/metrics")
+    async def measured(view: View, request: Request) -> Response:  # noqa: ARG001
+        return view.bytes(generate_latest(), content_type=CONTENT_TYPE_LATEST.split(";")[0])
+
+    @app.page("/health/live")
+    async def live(view: View, request: Request) -> Response:  # noqa: ARG001
+        stalled = worker.stalled()
+        return view.json({"stalled": stalled}, status=503 if stalled else 200)
+
+    @app.page("/health/ready")
+    async def ready(view: View, request: Request) -> Response:  # noqa: ARG001
+        status = 200 if worker.is_ready else 503
+        return view.json({"partitions": sorted(worker.tasks)}, status=status)

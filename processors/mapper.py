@@ -1,0 +1,227 @@
+"""The vocabulary of mapping: what a provider's module says about a frame.
+
+A mapper is a value. ``open`` turns a frame into parts, ``routes`` turn a part into
+what it states. Nothing here does I/O; time comes in with the frame.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from hashlib import sha256
+from hmac import digest
+from typing import Annotated, Any, Final, Generic, TypeVar
+
+import msgspec
+
+from processors.errors import InvalidValue
+from schemas.records import Authority, Invoice, Micros, Money, Payload, Raw, Status
+
+W = TypeVar("W")
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True):
+    """A JSON object as a provider sends it; unknown fields are ignored."""
+
+
+Word = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+"""What goes into ids, keys and headers: an id, a status, a code, a currency."""
+Seconds = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+"""A time as unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What opening a frame yields."""
+
+    kind: str
+    """Picks the route."""
+    body: bytes
+    """JSON of the part alone."""
+    pointer: str = ""
+    """JSON pointer into the frame, empty for the whole."""
+    context: Any = None
+    """What the envelope says and the body does not; the provider's own type."""
+    authority: Authority | None = None
+    """None: what the path itself proves."""
+    verified: str = "tls"
+    """``hs256:<key id>``, ``hmac-sha256:<key id>`` or ``tls``."""
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """What one part says about one entity, before anyone asked whether it is new."""
+
+    payload: Payload
+    action: str
+    """Second half of the event's type: the status, or what was done."""
+    provider_type: str
+    entity_kind: str
+    entity_id: str
+    identity: tuple[str, ...] | None = None
+    """Native identity, after provider and account; None for an observation."""
+    group: str | None = None
+    occurred_at: Micros | None = None
+    """The provider's time; None where it gives none."""
+    status: Status | None = None
+    version: tuple[int, int] | None = None
+    """What the provider orders this entity's facts by; None where it gives nothing."""
+    rank: int = 0
+    """Place of the status in the entity's life; decides where versions cannot."""
+    is_final: bool = False
+    stakes: tuple[str | Decimal | None, ...] = ()
+    """What a ledger posts on, as far as every path of this event type carries it."""
+    recipe: int = 1
+    """Number of the rule by which the stakes were taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[W]):
+    """Which wire type a kind of part has, and what it states."""
+
+    decoder: msgspec.json.Decoder[W]
+    states: Callable[[W, Part, "Keys"], Iterable[Statement]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Secrets that mapping needs, of one account. Never in a ``repr``."""
+
+    verification: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Key id → key, newest first, for the provider's signatures."""
+    reference_id: str = field(repr=False)
+    reference: bytes = field(repr=False)
+    """Key of the hashes that stand for persons, and its id."""
+
+    def hashed(self, person: str | None) -> str | None:
+        """Return ``<key id>:<HMAC-SHA256>`` of what names a person."""
+        if not person:
+            return None
+        mac = digest(self.reference, person.encode(), sha256).hex()
+        return f"{self.reference_id}:{mac}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapper:
+    """One provider's reading."""
+
+    provider: str
+    version: int
+    open: Callable[[Raw, Keys], Iterable[Part]]
+    """A frame's parts. Raises a ``FrameError`` if the frame cannot be opened."""
+    routes: Mapping[str, Route[Any]]
+    silent: frozenset[str] = frozenset()
+    """Kinds that are known, and state nothing."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider}@{self.version}"
+
+
+# ---- values that every mapper reads --------------------------------------------------
+
+_PLACES: Final = Decimal(1).scaleb(-18)
+_SCALE: Final = 18
+_DIGITS: Final = 20
+_LONGEST: Final = 128
+_CONTEXT: Final = Context(prec=_LONGEST, rounding=ROUND_HALF_EVEN, traps=[])
+
+
+def money(
+    amount: Decimal | None, currency: str, where: str, *, signed: bool = False
+) -> Money | None:
+    """Return an exact amount, or None for None.
+
+    ``amount`` is in units of the currency and has the provider's own digits. Beyond
+    18 decimals it is rounded half-even, and ``exact`` keeps the digits. Raises
+    ``InvalidValue`` if it is not finite, has more than 20 integer digits, or is
+    negative where ``signed`` does not allow that.
+    """
+    if amount is None:
+        return None
+    _check(amount, where, signed=signed)
+    exponent = amount.as_tuple().exponent
+    if exponent >= -_SCALE:  # type: ignore[operator]  # a number, since it is finite
+        return Money(amount, currency.upper())
+    if exponent < -_LONGEST:  # type: ignore[operator]
+        raise InvalidValue(f"{where}: expected at most {_LONGEST} decimals, found more")
+    rounded = amount.quantize(_PLACES, context=_CONTEXT)
+    _check(rounded, where, signed=signed)
+    return Money(rounded, currency.upper(), None if rounded == amount else digits(amount))
+
+
+def _check(amount: Decimal, where: str, *, signed: bool) -> None:
+    if not amount.is_finite():
+        raise InvalidValue(f"{where}: expected a finite number, found {amount}")
+    if amount.adjusted() >= _DIGITS and amount:
+        raise InvalidValue(f"{where}: expected at most {_DIGITS} integer digits, found more")
+    if amount < 0 and not signed:
+        raise InvalidValue(f"{where}: expected 0 or more, found less")
+
+
+def stake(told: Money | None) -> Decimal | None:
+    """Return what a ledger posts of an amount, None where none was told."""
+    return told.amount if told else None
+
+
+def scaled(amount: Decimal, places: int) -> Decimal:
+    """Return an amount of the smaller unit in the larger: ``scaled(10000, 3)`` is 10.000.
+
+    What is too large to be shifted becomes infinite, which ``money`` refuses.
+    """
+    return amount.scaleb(-places, _CONTEXT)
+
+
+def is_same(one: Decimal, other: Decimal) -> bool:
+    """Compare two numbers exactly; what is not a number equals nothing."""
+    # ``==`` raises on a signalling NaN, which a frame may hold.
+    return _CONTEXT.compare(one, other).is_zero()
+
+
+def digits(number: Decimal) -> str:
+    """Return a number's digits as plain decimal, no exponent: ``1E-7`` → ``0.0000001``."""
+    return format(number, "f")
+
+
+def rate(number: Decimal | None, where: str, *, signed: bool = False) -> str | None:
+    """Return a rate that the provider computed: its digits as plain decimal.
+
+    Raises ``InvalidValue`` as ``money`` does, and beyond 128 decimals.
+    """
+    if number is None:
+        return None
+    _check(number, where, signed=signed)
+    if number.as_tuple().exponent < -_LONGEST:  # type: ignore[operator]  # it is finite
+        raise InvalidValue(f"{where}: expected at most {_LONGEST} decimals, found more")
+    return digits(number)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = 2**52  # the year 2112: some clients read longs as doubles
+
+
+def micros(time: datetime | int, where: str = "time") -> Micros:
+    """Return microseconds since the epoch, of a date or of unix seconds.
+
+    A date without an offset is UTC. Raises ``InvalidValue`` outside 1970 to 2112.
+    """
+    if isinstance(time, int):
+        told = time * 1_000_000
+    else:
+        delta = (time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH
+        told = (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+    if not 0 <= told < _LAST:
+        raise InvalidValue(f"{where}: expected a time between 1970 and 2112")
+    return told
+
+
+def millis_text(time: Micros) -> str:
+    """Return a time for an id: UTC ISO 8601 with milliseconds and ``Z``."""
+    moment = _EPOCH + timedelta(microseconds=time)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def action(payload: Payload, status: Status) -> str:
+    """Return the second half of an event's type: the status; an invoice is ``paid``."""
+    if status is Status.COMPLETED and isinstance(payload, Invoice):
+        return "paid"
+    return status.value

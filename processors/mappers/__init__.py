@@ -1,0 +1,12 @@
+"""Every provider's reading, by name. A new provider adds its line here."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from processors.mapper import Mapper
+from processors.mappers import pepay, transak
+
+MAPPERS: Final[Mapping[str, Mapper]] = {
+    "pepay": pepay.MAPPER,
+    "transak": transak.MAPPER,
+}

@@ -1,0 +1,42 @@
+"""What the processors count, declared once. Labels have closed sets of values."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from processors.pipeline import Batch
+
+_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
+
+EVENTS = Counter("penstock_events", "Events written.", ["provider", "change"])
+DUPLICATES = Counter("penstock_duplicates", "Facts told again.", ["provider", "via"])
+UNJUDGED = Counter("penstock_unjudged", "Told again under another recipe.", ["provider"])
+REJECTED = Counter("penstock_rejected", "Parts rejected.", ["provider", "reason"])
+WITNESSES = Counter("penstock_witnesses", "Further paths of facts.", ["provider", "via"])
+HOLES = Counter("penstock_holes", "Holes written to coverage.", ["provider", "cause"])
+LATENCY = Histogram(
+    "penstock_received_to_visible_seconds",
+    "From received_at to the commit that made the event visible.",
+    ["provider"],
+    buckets=_SECONDS,
+)
+COMMIT = Histogram("penstock_transaction_seconds", "One whole transaction.", buckets=_SECONDS)
+TASKS = Gauge("penstock_tasks", "Partitions that this worker owns and has restored.")
+REMEMBERED = Gauge("penstock_remembered_facts", "Facts in memory.", ["partition"])
+
+
+def committed(batch: Batch, seconds: float, visible_at: int) -> None:
+    """Count a batch whose transaction is committed; ``visible_at`` in microseconds."""
+    COMMIT.observe(seconds)
+    for event, _ in batch.events:
+        EVENTS.labels(event.provider, event.change).inc()
+        LATENCY.labels(event.provider).observe((visible_at - event.received_at) / 1e6)
+    for provider, via in batch.duplicates:
+        DUPLICATES.labels(provider, via).inc()
+    for provider in batch.unjudged:
+        UNJUDGED.labels(provider).inc()
+    for rejected in batch.rejected:
+        REJECTED.labels(rejected.provider, rejected.reason).inc()
+    for witness in batch.witnesses:
+        WITNESSES.labels(witness.provider, witness.via).inc()
+    for hole in batch.coverage:
+        if hole.kind == "hole":
+            HOLES.labels(hole.provider, hole.cause).inc()

@@ -1,0 +1,60 @@
+"""What one transaction writes, gathered into one batch per partition and sent at once."""
+
+import asyncio
+from collections.abc import Mapping
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from processors.aiokafka_private import announce
+from schemas.codec import Headers
+from schemas.topics import partition_of
+
+
+class Outbox:
+    """Records of one transaction. ``put`` gathers, ``written`` sends and waits."""
+
+    def __init__(
+        self, producer: AIOKafkaProducer, counts: Mapping[str, int], written_at: int
+    ) -> None:
+        """``counts``: topic → partitions; ``written_at``: ms, the records' timestamp."""
+        self._producer = producer
+        self._counts = counts
+        self._written_at = written_at
+        self._open: dict[TopicPartition, BatchBuilder] = {}
+        self._full: list[tuple[TopicPartition, BatchBuilder]] = []
+
+    def put(self, topic: str, key: str, value: bytes, headers: Headers | None = None) -> None:
+        """Add a record to the partition of its key."""
+        self.put_at(topic, partition_of(key, self._counts[topic]), key, value, headers)
+
+    def put_at(
+        self, topic: str, partition: int, key: str, value: bytes, headers: Headers | None = None
+    ) -> None:
+        at = TopicPartition(topic, partition)
+        batch = self._open.get(at) or self._begun(at)
+        if not self._appended(batch, key, value, headers):
+            self._full.append((at, batch))
+            self._appended(self._begun(at), key, value, headers)
+
+    def _begun(self, at: TopicPartition) -> BatchBuilder:
+        batch = self._open[at] = self._producer.create_batch()
+        return batch
+
+    def _appended(
+        self, batch: BatchBuilder, key: str, value: bytes, headers: Headers | None
+    ) -> bool:
+        """Append, or say that the batch is full; an empty batch takes a record of any size."""
+        appended = batch.append(
+            timestamp=self._written_at, key=key.encode(), value=value, headers=headers or []
+        )
+        return appended is not None
+
+    async def written(self) -> None:
+        """Send everything, and return when every record of it is acknowledged."""
+        announce(self._producer, self._open)
+        sent = []
+        for at, batch in [*self._full, *self._open.items()]:
+            batch.close()
+            sent.append(await self._producer.send_batch(batch, at.topic, partition=at.partition))
+        await asyncio.gather(*sent)

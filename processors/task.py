@@ -1,0 +1,265 @@
+"""One task: partition p of every raw topic, turned into canonical topics exactly once.
+
+Per transaction: events, rejected parts, witnesses, coverage, what was learnt (``state``)
+and how far the input was read. A fenced or failed task never goes on: it raises, and the
+process ends.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.structs import ConsumerRecord
+
+from processors import metrics
+from processors.errors import OperatorError
+from processors.mapper import Mapper
+from processors.outbox import Outbox
+from processors.pipeline import Batch, Delivered, foreign, process
+from processors.settings import KeyRing
+from processors.state import State, records_of
+from schemas import topics
+from schemas.codec import (
+    cloud_event_headers,
+    encode_coverage,
+    encode_rejected,
+    encode_witness,
+    pack_state,
+    raw_record,
+)
+from schemas.records import Position, StateRecord
+
+_log = structlog.get_logger()
+
+BATCH_RECORDS: Final = 2_000
+"""As many records waiting start a transaction at once, and stop further reading."""
+BATCH_BYTES: Final = 8 * 2**20
+OUTPUTS: Final = (
+    topics.EVENTS,
+    topics.REJECTED,
+    topics.WITNESSES,
+    topics.COVERAGE,
+    topics.STATE,
+)
+_LAST_TRANSACTION: Final = 10.0
+"""Seconds that a transaction in flight may take when its task is given up."""
+_RETRY: Final = 1.0
+"""Seconds between two attempts to reach a broker that is not there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What all tasks of a worker share."""
+
+    bootstrap_servers: str
+    application: str
+    linger: float
+    """Seconds: a task begins at most one transaction in each."""
+    inputs: Mapping[str, Mapper]
+    """Raw topic → mapper."""
+    keys: KeyRing
+    prefixes: Mapping[str, bytes]
+    """Avro topic → the bytes that name its schema."""
+
+
+class Task:
+    def __init__(self, partition: int, work: Work, consumer: AIOKafkaConsumer) -> None:
+        self.partition = partition
+        self.state = State()
+        self.moved_at = time.monotonic()
+        """When a transaction was last committed, on the monotonic clock."""
+        self._work = work
+        self._consumer = consumer
+        self._inputs = [TopicPartition(topic, partition) for topic in work.inputs]
+        self._waiting: deque[ConsumerRecord] = deque()
+        self._arrived = asyncio.Event()
+        self._paused = False
+        self._stopping = False
+        self._running: asyncio.Task[None] | None = None
+        self._counts: Mapping[str, int] = {}
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=work.bootstrap_servers,
+            transactional_id=f"{work.application}-{partition}",
+            transaction_timeout_ms=15_000,
+            linger_ms=0,
+            max_batch_size=2**20,
+            max_request_size=topics.MAX_RAW_BYTES,
+            retry_backoff_ms=3,  # a transaction without retries takes 3.5 ms; 100 is the default
+        )
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._waiting)
+
+    # ---- taking over ------------------------------------------------------------------
+
+    async def take_over(self) -> Mapping[TopicPartition, int]:
+        """Fence the former owner, restore, and return where to go on reading.
+
+        In this order: committed offsets may still change before the fence.
+        """
+        await reached(self._producer)
+        self._counts = {t: len(await self._producer.partitions_for(t)) for t in OUTPUTS}
+        await self._restore()
+        return {at: await self._position(at) for at in self._inputs}
+
+    async def _restore(self) -> None:
+        reader = AIOKafkaConsumer(
+            bootstrap_servers=self._work.bootstrap_servers,
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=topics.MAX_RAW_BYTES,
+        )
+        await reached(reader)
+        try:
+            async for record in _whole(reader, TopicPartition(topics.STATE, self.partition)):
+                self.state.replay(record.value)
+        finally:
+            await reader.stop()
+
+    async def _position(self, at: TopicPartition) -> int:
+        """Return the larger of the two offsets that a transaction writes."""
+        committed = await self._consumer.committed(at) or 0
+        position = max(committed, self.state.positions.get(at.topic, 0))
+        end = (await self._consumer.end_offsets([at]))[at]
+        if position > end:
+            raise OperatorError(
+                f"{at.topic} partition {at.partition} ends at {end} but was read up to {position}: "
+                "it was made anew; restore it, or delete the group's offsets and the topic state"
+            )
+        return position
+
+    # ---- working ----------------------------------------------------------------------
+
+    def start(self) -> asyncio.Task[None]:
+        """Begin to write transactions; what the returned task raises is about us."""
+        self._running = asyncio.create_task(self._run(), name=f"task {self.partition}")
+        return self._running
+
+    async def stop(self) -> None:
+        """End after the transaction in flight, or abandon it to whoever takes over."""
+        self._stopping = True
+        self._arrived.set()
+        if self._running:
+            await asyncio.wait([self._running], timeout=_LAST_TRANSACTION)
+            self._running.cancel()
+        await self._producer.stop()
+
+    def put(self, records: Iterable[ConsumerRecord]) -> None:
+        """Take records in; beyond a batch, nothing more is read until it is written."""
+        self._waiting.extend(records)
+        self._arrived.set()
+        if len(self._waiting) > BATCH_RECORDS and not self._paused:
+            self._paused = True
+            self._consumer.pause(*self._inputs)
+
+    async def _run(self) -> None:
+        """Write one transaction after another until ``stop``."""
+        clock = asyncio.get_running_loop().time
+        begun = clock() - self._work.linger
+        while not self._stopping:
+            await self._arrived.wait()
+            rest = begun + self._work.linger - clock()
+            if rest > 0 and len(self._waiting) < BATCH_RECORDS:
+                await asyncio.sleep(rest)
+            begun = clock()
+            if records := list(self._taken()):
+                await self._transact(records)
+
+    def _taken(self) -> Iterator[ConsumerRecord]:
+        """Take at most one transaction's worth of what waits."""
+        size = 0
+        for _ in range(min(len(self._waiting), BATCH_RECORDS)):
+            record = self._waiting.popleft()
+            size += len(record.value or b"")
+            yield record
+            if size > BATCH_BYTES:
+                break
+        if not self._waiting:
+            self._arrived.clear()
+        if self._paused and len(self._waiting) < BATCH_RECORDS:
+            self._paused = False
+            self._consumer.resume(*self._inputs)
+
+    async def _transact(self, records: list[ConsumerRecord]) -> None:
+        begun = time.monotonic()
+        batch = Batch(self.state, time.time_ns() // 1000)
+        for record in records:
+            self._process(record, batch)
+        read = {record.topic: record.offset + 1 for record in records}
+        learnt = list(records_of(batch, read))
+
+        await self._producer.begin_transaction()
+        offsets = {TopicPartition(t, self.partition): offset for t, offset in read.items()}
+        # Both must succeed before the commit: aiokafka does not fail it for a failed batch.
+        await asyncio.gather(
+            self._outbox(batch, learnt).written(),
+            self._producer.send_offsets_to_transaction(offsets, self._work.application),
+        )
+        await self._producer.commit_transaction()
+
+        for record in learnt:
+            self.state.apply(record)
+        self.moved_at = time.monotonic()
+        metrics.REMEMBERED.labels(self.partition).set(len(self.state))
+        metrics.committed(batch, self.moved_at - begun, time.time_ns() // 1000)
+
+    def _process(self, record: ConsumerRecord, batch: Batch) -> None:
+        position = Position(record.topic, record.partition, record.offset)
+        mapper = self._work.inputs[record.topic]
+        value = record.value or b""
+        try:
+            raw = raw_record(record.headers, value)
+        except ValueError as error:
+            delivered = Delivered(record.headers, value, position)
+            batch.rejected.append(foreign(delivered, mapper, error, batch.published_at))
+            return
+        keys = self._work.keys.of(raw.provider, raw.account)
+        process(raw, position, mapper, keys, batch)
+
+    def _outbox(self, batch: Batch, learnt: list[StateRecord]) -> Outbox:
+        outbox = Outbox(self._producer, self._counts, batch.published_at // 1000)
+        prefix = self._work.prefixes
+        for event, encoded in batch.events:
+            value = prefix[topics.EVENTS] + encoded
+            outbox.put(topics.EVENTS, event.key, value, cloud_event_headers(event))
+        for rejected in batch.rejected:
+            value = prefix[topics.REJECTED] + encode_rejected(rejected)
+            outbox.put(topics.REJECTED, rejected.account, value)
+        for witness in batch.witnesses:
+            value = prefix[topics.WITNESSES] + encode_witness(witness)
+            outbox.put(topics.WITNESSES, witness.id, value)
+        for hole in batch.coverage:
+            key = topics.joined(hole.provider, hole.account, hole.channel)
+            outbox.put(topics.COVERAGE, key, prefix[topics.COVERAGE] + encode_coverage(hole))
+        for record in learnt:
+            outbox.put_at(topics.STATE, self.partition, str(self.partition), pack_state(record))
+        return outbox
+
+
+async def reached(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Start a client, however long the broker takes to be there."""
+    while True:
+        try:
+            await client.start()
+        except KafkaConnectionError as error:
+            _log.warning("no broker yet, trying again", error=str(error))
+            await asyncio.sleep(_RETRY)
+        else:
+            return
+
+
+async def _whole(reader: AIOKafkaConsumer, at: TopicPartition) -> AsyncIterator[ConsumerRecord]:
+    """Yield every committed record of a partition, as far as it goes now."""
+    reader.assign([at])
+    await reader.seek_to_beginning(at)
+    end = (await reader.end_offsets([at]))[at]
+    while await reader.position(at) < end:
+        for records in (await reader.getmany(timeout_ms=200)).values():
+            for record in records:
+                yield record

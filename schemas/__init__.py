@@ -1,0 +1,1 @@
+"""The contract: topics, records and their bytes. It imports nobody of ours."""

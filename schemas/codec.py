@@ -1,0 +1,376 @@
+"""Bytes of every record: Avro for other teams, headers of raw, packed ``state``.
+
+The Avro encoder is generated from the ``.avsc`` when the module is imported, and
+is held byte-equal to fastavro by ``tests/schemas/test_codec.py``.
+https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
+https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format
+"""
+
+import json
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Context, Decimal, Inexact
+from importlib import resources
+from itertools import count
+from typing import Any, Final
+
+from schemas.records import (
+    Authority,
+    ChannelSeen,
+    EntitySeen,
+    Event,
+    FactSeen,
+    Kind,
+    Micros,
+    Raw,
+    StateRecord,
+    Status,
+    Via,
+)
+
+Headers = list[tuple[str, bytes]]
+
+# ---- Avro ---------------------------------------------------------------------------
+
+
+def schema_text(name: str) -> str:
+    """Return the canonical text of a schema, ``event`` for ``event.avsc``.
+
+    It is registered byte for byte: the registry's ids are of the exact text.
+    """
+    return resources.files("schemas").joinpath(f"{name}.avsc").read_text("utf-8")
+
+
+def confluent(schema_id: int) -> bytes:
+    """Return the five bytes that go before a record in Confluent's wire format."""
+    return struct.pack(">bI", 0, schema_id)
+
+
+_EXACT = Context(prec=80, traps=[Inexact])
+
+
+def _long(n: int) -> bytes:
+    n = (n << 1) ^ (n >> 63)
+    out = bytearray()
+    while n > 0x7F:  # noqa: PLR2004 - seven bits a byte
+        out.append((n & 0x7F) | 0x80)
+        n >>= 7
+    out.append(n)
+    return bytes(out)
+
+
+_LENGTH: Final = tuple(_long(n) for n in range(4096))
+
+
+def _bytes(value: bytes) -> bytes:
+    size = len(value)
+    return (_LENGTH[size] if size < 4096 else _long(size)) + value  # noqa: PLR2004
+
+
+def _string(value: str) -> bytes:
+    return _bytes(value.encode())
+
+
+def _decimal(scale: int) -> Callable[[Decimal], bytes]:
+    shift = Decimal(scale)
+
+    def encode(value: Decimal) -> bytes:
+        unscaled = int(value.scaleb(shift, _EXACT).to_integral_exact(context=_EXACT))
+        size = (unscaled.bit_length() + 8) >> 3
+        return _LENGTH[size] + unscaled.to_bytes(size, "big", signed=True)
+
+    return encode
+
+
+class _Generator:
+    """Writes one Python function per record type of a schema."""
+
+    def __init__(self) -> None:
+        self.source: list[str] = []
+        self.scope: dict[str, Any] = {
+            "_long": _long,
+            "_string": _string,
+            "_bytes": _bytes,
+        }
+        self._number = count()
+
+    def record(self, schema: Mapping[str, Any]) -> str:
+        name = f"_{schema['name']}"
+        parts = [self.expression(field["type"], f"r.{field['name']}") for field in schema["fields"]]
+        self.source.append(f"def {name}(r):\n    return b''.join(({', '.join(parts)},))")
+        return name
+
+    def expression(self, schema: Any, value: str) -> str:  # noqa: ANN401, PLR0911
+        match schema:
+            case ["null", other]:
+                inner = self.expression(other, value)
+                return f"(b'\\x00' if {value} is None else b'\\x02' + {inner})"
+            case {"type": "record"}:
+                return f"{self.record(schema)}({value})"
+            case {"type": "array", "items": items}:
+                item = f"i{next(self._number)}"
+                inner = self.expression(items, item)
+                joined = f"b''.join([{inner} for {item} in {value}])"
+                return f"((_long(len({value})) + {joined} if {value} else b'') + b'\\x00')"
+            case {"logicalType": "decimal", "scale": scale}:
+                self.scope[f"_decimal{scale}"] = _decimal(scale)
+                return f"_decimal{scale}({value})"
+            case {"type": plain}:
+                return self.expression(plain, value)
+            case "string" | "bytes":
+                return f"_{schema}({value})"
+            case "int" | "long":
+                return f"_long({value})"
+            case "boolean":
+                return f"(b'\\x01' if {value} else b'\\x00')"
+            case str(name):
+                return f"_{name}({value})"
+        raise ValueError(f"no rule for {schema}")
+
+
+def encoder(text: str) -> Callable[[Any], bytes]:
+    """Return a function from a record of ``schemas.records`` to its Avro bytes.
+
+    Knows the constructs that ``docs/contract.md`` allows, and no others: a schema
+    that uses another one fails here, when it is loaded.
+    """
+    generator = _Generator()
+    name = generator.record(json.loads(text))
+    # The source is made from our own .avsc alone.
+    exec("\n".join(generator.source), generator.scope)  # noqa: S102
+    encode: Callable[[Any], bytes] = generator.scope[name]
+    return encode
+
+
+encode_event: Final = encoder(schema_text("event"))
+encode_rejected: Final = encoder(schema_text("rejected"))
+encode_coverage: Final = encoder(schema_text("coverage"))
+encode_witness: Final = encoder(schema_text("witness"))
+
+
+def cloud_event_headers(event: Event) -> Headers:
+    """Return Kafka headers by which a consumer can route without decoding.
+
+    https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+    """
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event.id.encode()),
+        ("ce_type", event.type.encode()),
+        ("ce_source", f"/{event.provider}/{event.account}".encode()),
+        ("ce_time", _rfc3339(event.occurred_at)),
+        ("content-type", b"application/avro"),
+    ]
+
+
+def _rfc3339(time: Micros) -> bytes:
+    seconds, micros = divmod(time, 1_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros, tzinfo=None)
+    return moment.isoformat(timespec="microseconds").encode() + b"Z"
+
+
+# ---- raw ----------------------------------------------------------------------------
+
+_SIGNATURE: Final = "signature:"
+
+
+def raw_headers(raw: Raw) -> Headers:
+    """Return the headers of a raw record; ``raw_record`` reads them back."""
+    return [
+        ("provider", raw.provider.encode()),
+        ("account", raw.account.encode()),
+        ("environment", raw.environment.encode()),
+        ("via", raw.via.encode()),
+        ("route", raw.route.encode()),
+        ("kind", raw.kind.encode()),
+        ("connection", raw.connection.encode()),
+        ("sequence", b"%d" % raw.sequence),
+        ("received_at", b"%d" % raw.received_at),
+        *((_SIGNATURE + name, text.encode()) for name, text in raw.signature.items()),
+    ]
+
+
+_VIA: Final = {via.encode(): via for via in Via}
+_KIND: Final = {kind.encode(): kind for kind in Kind}
+
+
+def raw_record(headers: Iterable[tuple[str, bytes]], value: bytes) -> Raw:
+    """Return a raw record from its headers and value.
+
+    Raises ``ValueError`` where a header is missing or cannot be read: such a record
+    was not written by ingest.
+    """
+    told = dict(headers)
+    try:
+        return Raw(
+            provider=told["provider"].decode(),
+            account=told["account"].decode(),
+            environment=told["environment"].decode(),
+            via=_VIA[told["via"]],
+            route=told["route"].decode(),
+            kind=_KIND[told["kind"]],
+            connection=told["connection"].decode(),
+            sequence=int(told["sequence"]),
+            received_at=int(told["received_at"]),
+            signature={
+                name.removeprefix(_SIGNATURE): text.decode()
+                for name, text in told.items()
+                if name.startswith(_SIGNATURE)
+            }
+            if len(told) > 9  # noqa: PLR2004
+            else {},
+            value=value,
+        )
+    except KeyError as error:
+        raise ValueError(f"raw record without a proper header {error}") from error
+
+
+# ---- state --------------------------------------------------------------------------
+#
+# One record per transaction, key = the partition's number as text, big-endian:
+#
+#   u8   version, 1
+#   u16  positions: each a topic (u16 length, UTF-8), i64 next offset
+#   u32  facts:     each 16 B id, then a fact as below
+#   u32  entities:  each 16 B key, u16 length, then an entity as below
+#   u16  channels:  each a name, i64 last alive (us), a connection, a cause: texts as above
+#
+# fact, 24 B:  8 B stakes · u8 recipe · u8 flags (1 = fact) · u16 paths · u32 occurred, s
+#              · i64 offset
+# entity:      u32 sequence · u8 flags (1 = version, 2 = final) · 2 x i64 version · u8 rank
+#              · u32 touched, s · 8 B last observation
+#              · u8 statuses: each u8 position in Status, 8 B stakes
+#
+# Ids and keys are 16-byte BLAKE2b of their text, stakes are 8-byte BLAKE2b. A local
+# store keeps the same bytes under the same ids.
+
+_STATE_VERSION: Final = 1
+_HEAD: Final = struct.Struct(">BH")
+_LEN16: Final = struct.Struct(">H")
+_LEN32: Final = struct.Struct(">I")
+_I64: Final = struct.Struct(">q")
+_FACT: Final = struct.Struct(">8sBBHIq")
+_ENTITY: Final = struct.Struct(">IBqqBI8sB")
+_TOLD: Final = struct.Struct(">B8s")
+_STATUSES: Final = tuple(Status)
+_STATUS_POSITION: Final = {status: position for position, status in enumerate(Status)}
+_HAS_VERSION, _IS_FINAL = 1, 2
+
+_PATHS: Final = {
+    (via, authority): 1 << position
+    for position, (via, authority) in enumerate(
+        (via, authority) for via in Via for authority in Authority
+    )
+}
+
+
+def path_bit(via: Via, authority: Authority) -> int:
+    """Return the bit of one path in ``FactSeen.paths``."""
+    return _PATHS[via, authority]
+
+
+def pack_fact(fact: FactSeen) -> bytes:
+    stakes, recipe, is_fact, paths, occurred_at, offset = fact
+    return _FACT.pack(stakes, recipe, is_fact, paths, occurred_at, offset)
+
+
+def unpack_fact(packed: bytes) -> FactSeen:
+    stakes, recipe, flags, paths, occurred_at, offset = _FACT.unpack(packed)
+    return FactSeen(stakes, recipe, bool(flags), paths, occurred_at, offset)
+
+
+def pack_entity(entity: EntitySeen) -> bytes:
+    has_version = entity.version is not None
+    major, minor = entity.version or (0, 0)
+    flags = has_version * _HAS_VERSION + entity.is_final * _IS_FINAL
+    head = _ENTITY.pack(
+        entity.sequence,
+        flags,
+        major,
+        minor,
+        entity.rank,
+        entity.touched_at,
+        entity.observed,
+        len(entity.stakes),
+    )
+    told = [_TOLD.pack(_STATUS_POSITION[s], h) for s, h in entity.stakes.items()]  # type: ignore[index]
+    return head + b"".join(told)
+
+
+def unpack_entity(packed: bytes) -> EntitySeen:
+    sequence, flags, major, minor, rank, touched_at, observed, _ = _ENTITY.unpack_from(packed)
+    told = _TOLD.iter_unpack(packed[_ENTITY.size :])
+    return EntitySeen(
+        sequence=sequence,
+        version=(major, minor) if flags & _HAS_VERSION else None,
+        rank=rank,
+        is_final=bool(flags & _IS_FINAL),
+        touched_at=touched_at,
+        observed=observed,
+        stakes={_STATUSES[position]: stakes for position, stakes in told},
+    )
+
+
+def pack_state(state: StateRecord) -> bytes:
+    """Return the value of one ``state`` record."""
+    parts = [_HEAD.pack(_STATE_VERSION, len(state.positions))]
+    for topic, offset in state.positions.items():
+        parts += (_text(topic), _I64.pack(offset))
+    parts.append(_LEN32.pack(len(state.facts)))
+    for key, fact in state.facts.items():
+        parts += (key, pack_fact(fact))
+    parts.append(_LEN32.pack(len(state.entities)))
+    for key, entity in state.entities.items():
+        packed = pack_entity(entity)
+        parts += (key, _LEN16.pack(len(packed)), packed)
+    parts.append(_LEN16.pack(len(state.channels)))
+    for name, (alive_at, connection, cause) in state.channels.items():
+        parts += (_text(name), _I64.pack(alive_at), _text(connection), _text(cause))
+    return b"".join(parts)
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode()
+    return _LEN16.pack(len(encoded)) + encoded
+
+
+class _Reader:
+    def __init__(self, packed: bytes) -> None:
+        self.packed = packed
+        self.at = 0
+
+    def take(self, size: int) -> bytes:
+        taken = self.packed[self.at : self.at + size]
+        if len(taken) < size:
+            raise ValueError(f"state record ends at byte {len(self.packed)}")
+        self.at += size
+        return taken
+
+    def one(self, layout: struct.Struct) -> int:
+        (number,) = layout.unpack(self.take(layout.size))
+        return int(number)
+
+    def text(self) -> str:
+        return self.take(self.one(_LEN16)).decode()
+
+
+def unpack_state(packed: bytes) -> StateRecord:
+    """Return a ``state`` record; ``ValueError`` if it is torn or of a later version."""
+    reader = _Reader(packed)
+    version, positions = _HEAD.unpack(reader.take(_HEAD.size))
+    if version != _STATE_VERSION:
+        raise ValueError(f"state record: expected version 1, found {version}")
+    offsets = {reader.text(): reader.one(_I64) for _ in range(positions)}
+    facts = {
+        reader.take(16): unpack_fact(reader.take(_FACT.size)) for _ in range(reader.one(_LEN32))
+    }
+    entities = {
+        reader.take(16): unpack_entity(reader.take(reader.one(_LEN16)))
+        for _ in range(reader.one(_LEN32))
+    }
+    channels = {
+        reader.text(): ChannelSeen(reader.one(_I64), reader.text(), reader.text())
+        for _ in range(reader.one(_LEN16))
+    }
+    return StateRecord(offsets, facts, entities, channels)

@@ -1,0 +1,352 @@
+"""Identity, conflict, change, staleness, witnesses: the rules, on an invented provider."""
+
+import json
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from processors.errors import Malformed
+from processors.mapper import Keys, Mapper, Part, Route, Statement, Wire, money
+from processors.pipeline import HORIZON, Batch, Delivered, foreign, process
+from processors.state import State, records_of
+from schemas.records import (
+    Authority,
+    Kind,
+    Notice,
+    Position,
+    Raw,
+    Reason,
+    StateRecord,
+    Status,
+    Transfer,
+    Via,
+)
+
+NOW = 1_700_000_000_000_000
+KEYS = Keys(reference_id="r1", reference=b"reference")
+
+
+class _Payment(Wire):
+    id: str
+    status: str
+    amount: Decimal
+    version: int | None = None
+    at: int = NOW
+
+
+_RANK = {"created": 0, "processing": 1, "completed": 2, "refunded": 3}
+
+
+def _fact(wire: _Payment, part: Part, keys: Keys) -> Iterator[Statement]:
+    if wire.id == "":
+        raise Malformed("$.id: expected an id, found none")
+    version = None if wire.version is None else (wire.version, 0)
+    yield Statement(
+        payload=Transfer(
+            direction="in",
+            method="bank",
+            status=wire.status,
+            provider_status=wire.status.upper(),
+            gross=money(wire.amount, "eur", "$.amount"),
+        ),
+        action=wire.status,
+        provider_type=part.kind,
+        entity_kind="payment",
+        entity_id=wire.id,
+        identity=("payment", wire.id, wire.status, str(wire.version or "")),
+        occurred_at=wire.at,
+        status=Status(wire.status),
+        version=version,
+        rank=_RANK[wire.status],
+        is_final=wire.status == "completed",
+        stakes=(wire.status, wire.amount, "EUR"),
+        recipe=2 if part.kind == "payment.v2" else 1,
+    )
+
+
+class _Weather(Wire):
+    text: str
+
+
+def _observation(wire: _Weather, part: Part, keys: Keys) -> Iterator[Statement]:
+    yield Statement(
+        payload=Notice(topic="weather", text=wire.text),
+        action="observed",
+        provider_type=part.kind,
+        entity_kind="weather",
+        entity_id="today",
+    )
+
+
+def _pairs(wire: list[_Payment], part: Part, keys: Keys) -> Iterator[Statement]:
+    for payment in wire:
+        yield from _fact(payment, part, keys)
+
+
+def _open(raw: Raw, keys: Keys) -> Iterable[Part]:
+    parts = msgspec.json.decode(raw.value, type=list[tuple[str, msgspec.Raw]])
+    for number, (kind, body) in enumerate(parts):
+        yield Part(
+            kind,
+            bytes(body),
+            pointer=f"/{number}/1",
+            authority=Authority.SIGNED if raw.route == "signed" else None,
+        )
+
+
+ACME = Mapper(
+    provider="acme",
+    version=1,
+    open=_open,
+    routes={
+        "payment": Route(msgspec.json.Decoder(_Payment), _fact),
+        "payment.v2": Route(msgspec.json.Decoder(_Payment), _fact),
+        "payments": Route(msgspec.json.Decoder(list[_Payment]), _pairs),
+        "weather": Route(msgspec.json.Decoder(_Weather), _observation),
+    },
+    silent=frozenset({"hello"}),
+)
+
+
+class Desk:
+    """A task without Kafka: one frame, one transaction."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.sequence = 0
+
+    def tell(
+        self,
+        *parts: tuple[str, object],
+        via: Via = Via.SOCKET,
+        route: str = "payments",
+        received_at: int = NOW,
+        value: bytes | None = None,
+    ) -> Batch:
+        self.sequence += 1
+        raw = Raw(
+            provider="acme",
+            account="main",
+            environment="sandbox",
+            via=via,
+            route=route,
+            kind=Kind.FRAME,
+            connection="c1",
+            sequence=self.sequence,
+            received_at=received_at,
+            value=json.dumps(parts).encode() if value is None else value,
+        )
+        return self.commit(raw)
+
+    def commit(self, raw: Raw) -> Batch:
+        batch = Batch(self.state, NOW + 1)
+        process(raw, Position("raw.acme", 0, self.sequence), ACME, KEYS, batch)
+        for record in records_of(batch, {"raw.acme": self.sequence + 1}):
+            self.state.apply(record)
+        return batch
+
+
+def payment(status: str, amount: str = "30", **more: object) -> tuple[str, object]:
+    return "payment", {"id": "p1", "status": status, "amount": amount, **more}
+
+
+def test_a_new_fact_is_published_once_with_its_evidence() -> None:
+    batch = Desk().tell(payment("created", version=1))
+    ((event, encoded),) = batch.events
+    assert event.id == "acme/main/payment/p1/created/1"
+    assert event.type == "transfer.created"
+    assert event.key == "acme/main/payment/p1"
+    assert (event.entity_sequence, event.change, event.is_stale) == (1, "status", False)
+    assert event.evidence.topic == "raw.acme"
+    assert event.evidence.part == "/0/1"
+    assert event.time_source == "provider"
+    assert event.transfer is not None
+    assert event.transfer.gross is not None
+    assert event.transfer.gross.amount == Decimal(30)
+    assert encoded
+    assert batch.rejected == []
+
+
+def test_the_same_fact_again_is_a_duplicate_even_with_other_zeros() -> None:
+    desk = Desk()
+    desk.tell(payment("created", "30", version=1))
+    again = desk.tell(payment("created", "30.0", version=1))
+    assert again.events == again.rejected == []
+    assert again.duplicates == [("acme", "socket")]
+
+
+def test_a_duplicate_within_one_transaction_is_seen_too() -> None:
+    batch = Desk().tell(payment("created", version=1), payment("created", version=1))
+    assert len(batch.events) == 1
+    assert batch.duplicates == [("acme", "socket")]
+
+
+def test_the_same_identity_with_other_stakes_is_a_conflict() -> None:
+    desk = Desk()
+    desk.tell(payment("created", "30", version=1))
+    (rejected,) = desk.tell(payment("created", "31", version=1)).rejected
+    assert rejected.reason is Reason.CONFLICT
+    assert rejected.fact_id == "acme/main/payment/p1/created/1"
+    assert (rejected.entity_kind, rejected.entity_id) == ("payment", "p1")
+    assert "raw.acme offset 1" in rejected.message
+
+
+def test_another_recipe_cannot_be_judged_and_counts_as_a_duplicate() -> None:
+    desk = Desk()
+    desk.tell(payment("created", "30", version=1))
+    batch = desk.tell(
+        ("payment.v2", {"id": "p1", "status": "created", "amount": "31", "version": 1})
+    )
+    assert batch.events == batch.rejected == []
+    assert batch.unjudged == ["acme"]
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ([("processing", "30", 1), ("completed", "30", 2)], ("status", False)),
+        ([("completed", "30", 1), ("completed", "30", 2)], ("none", False)),
+        ([("completed", "30", 1), ("completed", "31", 2)], ("stakes", False)),
+        ([("completed", "30", 2), ("processing", "30", 1)], ("status", True)),
+        ([("completed", "30", 2), ("refunded", "30", 3)], ("status", False)),
+        ([("completed", "30", None), ("refunded", "30", None)], ("status", False)),
+        ([("completed", "30", 5), ("processing", "30", None)], ("status", True)),
+        (
+            [("processing", "30", 1), ("completed", "30", 2), ("processing", "30", 3)],
+            ("none", False),
+        ),
+        (
+            [("completed", "30", 10), ("completed", "30", None), ("completed", "30", 9)],
+            ("none", True),
+        ),
+    ],
+)
+def test_change_and_staleness_of_the_last_fact(
+    told: list[tuple[str, str, int | None]], expected: tuple[str, bool]
+) -> None:
+    desk = Desk()
+    for status, amount, version in told:
+        batch = desk.tell(payment(status, amount, version=version))
+    ((event, _),) = batch.events
+    assert (event.change, event.is_stale) == expected
+    assert event.entity_sequence == len(told)
+
+
+def test_a_further_path_is_a_witness_the_first_time_only() -> None:
+    desk = Desk()
+    desk.tell(payment("completed", version=1))
+    by_rest = desk.tell(payment("completed", version=1), via=Via.POLL)
+    (witness,) = by_rest.witnesses
+    assert (witness.id, witness.via, witness.authority) == (
+        "acme/main/payment/p1/completed/1",
+        "poll",
+        "read_back",
+    )
+    assert desk.tell(payment("completed", version=1), via=Via.POLL).witnesses == []
+    signed = desk.tell(payment("completed", version=1), route="signed")
+    assert [witness.authority for witness in signed.witnesses] == ["signed"]
+
+
+def test_a_part_is_rejected_whole_and_takes_no_neighbour_along() -> None:
+    several = [
+        {"id": "p2", "status": "created", "amount": "1"},
+        {"id": "", "status": "created", "amount": "1"},
+    ]
+    batch = Desk().tell(("payments", several), payment("created"), ("hello", {}))
+    assert [event.entity_id for event, _ in batch.events] == ["p1"]
+    (rejected,) = batch.rejected
+    assert (rejected.part, rejected.reason) == ("/0/1", Reason.MALFORMED)
+    assert batch.facts.keys() == {*Desk().tell(payment("created")).facts}
+
+
+def test_several_facts_of_one_entity_in_one_part_keep_their_order() -> None:
+    several = [
+        {"id": "p1", "status": "created", "amount": "1", "version": 1},
+        {"id": "p1", "status": "completed", "amount": "1", "version": 2},
+    ]
+    batch = Desk().tell(("payments", several))
+    assert [(e.entity_sequence, e.change) for e, _ in batch.events] == [
+        (1, "status"),
+        (2, "status"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        (("surprise", {}), Reason.UNKNOWN_KIND),
+        (("payment", {"id": 1}), Reason.MALFORMED),
+        (payment("created", "-1"), Reason.INVALID_VALUE),
+        (payment("created", "NaN"), Reason.INVALID_VALUE),
+        (payment("created", "1e999999"), Reason.INVALID_VALUE),
+        (payment("created", "123456789012345678901"), Reason.INVALID_VALUE),
+        (payment("created", at=-1), Reason.INVALID_VALUE),
+        (payment("created", at=NOW - HORIZON - 1), Reason.BEYOND_HORIZON),
+    ],
+)
+def test_what_cannot_be_told_is_rejected_with_its_reason(
+    part: tuple[str, object], reason: Reason
+) -> None:
+    batch = Desk().tell(part)
+    assert [rejected.reason for rejected in batch.rejected] == [reason]
+    assert batch.events == []
+
+
+def test_a_replay_years_later_is_judged_by_its_own_clock() -> None:
+    batch = Desk().tell(payment("created", at=NOW - HORIZON), received_at=NOW)
+    assert len(batch.events) == 1
+
+
+def test_an_event_larger_than_the_broker_takes_is_rejected() -> None:
+    long = "x" * 2**20
+    batch = Desk().tell(("payment", {"id": long, "status": "created", "amount": "1"}))
+    assert [rejected.reason for rejected in batch.rejected] == [Reason.TOO_LARGE]
+    assert batch.facts == {}
+
+
+@pytest.mark.parametrize("value", [b"", b"\xff\xfe", b"[" * 100_000, b"{", b"null"])
+def test_a_frame_that_cannot_be_opened_is_one_rejected_part(value: bytes) -> None:
+    (rejected,) = Desk().tell(value=value).rejected
+    assert (rejected.reason, rejected.part) == (Reason.MALFORMED, "")
+    assert rejected.value == value[: 2**20]
+
+
+def test_an_observation_is_named_by_where_it_was_heard() -> None:
+    desk = Desk()
+    desk.tell()
+    ((event, _),) = desk.tell(("weather", {"text": "rain"})).events
+    assert event.id == "acme/main/c1/2/0"
+    assert (event.is_fact, event.entity_sequence, event.change) == (False, 0, "none")
+    assert event.time_source == "received"
+    assert event.occurred_at == NOW
+
+
+def test_a_polled_observation_is_told_only_when_it_differs() -> None:
+    desk = Desk()
+    rain = ("weather", {"text": "rain"})
+    told = [
+        len(desk.tell(rain, via=Via.POLL).events),
+        len(desk.tell(rain, via=Via.POLL).events),
+        len(desk.tell(("weather", {"text": "sun"}), via=Via.POLL).events),
+        len(desk.tell(rain, via=Via.SOCKET).events),
+        len(desk.tell(rain, via=Via.SOCKET).events),
+    ]
+    assert told == [1, 0, 1, 1, 1]
+
+
+def test_a_record_that_ingest_did_not_write_is_rejected_with_its_position() -> None:
+    delivered = Delivered((("x", b"1"),), b"?", Position("raw.acme", 3, 9))
+    rejected = foreign(delivered, ACME, ValueError("none"), NOW)
+    assert (rejected.reason, rejected.partition, rejected.offset) == (Reason.MALFORMED, 3, 9)
+
+
+def test_what_was_learnt_survives_a_restart() -> None:
+    desk = Desk()
+    desk.tell(payment("created", version=1))
+    restored = State()
+    for key, fact in desk.state._facts.items():  # noqa: SLF001
+        restored.apply(StateRecord({}, {key: fact}, {}, {}))
+    desk.state = restored
+    assert desk.tell(payment("created", version=1)).duplicates == [("acme", "socket")]
