@@ -35,6 +35,7 @@ def main() -> None:
     _tune_garbage_collection()
     structlog.get_logger().info("listening", address=f"{host}:{port}")
     worker = faust.Worker(application(work, host, port), quiet=True, override_logging=False)
+    worker.spinner = None
     worker.execute_from_commandline()
 
 
@@ -90,7 +91,8 @@ def _log_lines() -> None:
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(level=logging.ERROR, format="%(name)s: %(message)s")
+    # What the libraries would say of a broker that is away is said by us, once.
+    logging.basicConfig(level=logging.CRITICAL)
 
 
 def _tune_garbage_collection() -> None:

@@ -127,8 +127,9 @@ def _check_life(life: _Life, now: Micros) -> None:
         raise Unverified("token: expected one that had not expired when it came, found exp past")
 
 
-# "+" and "/" belong to the other alphabet: they become a character of neither.
-_ALPHABET: Final = bytes.maketrans(b"-_+/", b"+/!!")
+# "+" and "/" belong to the other alphabet, and RFC 7515 leaves the padding out: they
+# become a character that no alphabet has.
+_ALPHABET: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
 
 
 def _unarmoured(segment: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 
-from processors.errors import InvalidValue
+from processors.errors import InvalidValue, OperatorError
 from schemas.records import Authority, Invoice, Micros, Money, Payload, Raw, Status
 
 W = TypeVar("W")
@@ -84,13 +84,22 @@ class Route(Generic[W]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """Secrets that mapping needs, of one account. Never in a ``repr``."""
+    """Secrets that mapping needs, of one account. Never in a ``repr``.
+
+    Raises ``OperatorError`` if one of them is empty.
+    """
 
     verification: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """Key id → key, newest first, for the provider's signatures."""
     reference_id: str = field(repr=False)
     reference: bytes = field(repr=False)
     """Key of the hashes that stand for persons, and its id."""
+
+    def __post_init__(self) -> None:
+        # Anybody can sign with an empty key, and find out whom a hash of one stands for.
+        for key_id, key in (*self.verification.items(), (self.reference_id, self.reference)):
+            if not key:
+                raise OperatorError(f"key {key_id}: expected a secret, found an empty one; set it")
 
     def hashed(self, person: str | None) -> str | None:
         """Return ``<key id>:<HMAC-SHA256>`` of what names a person."""

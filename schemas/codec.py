@@ -65,11 +65,14 @@ _LENGTH: Final = tuple(_long(n) for n in range(4096))
 
 def _bytes(value: bytes) -> bytes:
     size = len(value)
-    return (_LENGTH[size] if size < 4096 else _long(size)) + value  # noqa: PLR2004
+    return (_LENGTH[size] if size < len(_LENGTH) else _long(size)) + value
 
 
 def _string(value: str) -> bytes:
-    return _bytes(value.encode())
+    # Not through _bytes: an event has some 25 texts, and a call costs more than the work.
+    text = value.encode()
+    size = len(text)
+    return (_LENGTH[size] if size < len(_LENGTH) else _long(size)) + text
 
 
 def _decimal(scale: int) -> Callable[[Decimal], bytes]:
@@ -88,6 +91,7 @@ class _Generator:
 
     def __init__(self) -> None:
         self.source: list[str] = []
+        self.records: set[str] = set()
         self.scope: dict[str, Any] = {
             "_long": _long,
             "_string": _string,
@@ -99,6 +103,7 @@ class _Generator:
         name = f"_{schema['name']}"
         parts = [self.expression(field["type"], f"r.{field['name']}") for field in schema["fields"]]
         self.source.append(f"def {name}(r):\n    return b''.join(({', '.join(parts)},))")
+        self.records.add(schema["name"])
         return name
 
     def expression(self, schema: Any, value: str) -> str:  # noqa: ANN401, PLR0911
@@ -124,7 +129,7 @@ class _Generator:
                 return f"_long({value})"
             case "boolean":
                 return f"(b'\\x01' if {value} else b'\\x00')"
-            case str(name):
+            case str(name) if name in self.records:
                 return f"_{name}({value})"
         raise ValueError(f"no rule for {schema}")
 
@@ -373,4 +378,6 @@ def unpack_state(packed: bytes) -> StateRecord:
         reader.text(): ChannelSeen(reader.one(_I64), reader.text(), reader.text())
         for _ in range(reader.one(_LEN16))
     }
+    if reader.at < len(packed):
+        raise ValueError(f"state record: {len(packed) - reader.at} bytes after its end")
     return StateRecord(offsets, facts, entities, channels)

@@ -30,6 +30,10 @@ SUBJECTS: Final = {
 """Subject → name of its ``.avsc``; subjects are named after their topics."""
 
 
+_MISSING: Final = (40401, 40402, 40403)
+"""No such subject, version, schema."""
+
+
 class RegistryError(Exception):
     """One line: what the registry did not do, where, and what to do about it."""
 
@@ -145,8 +149,10 @@ class Registry:
         match answer.status_code:
             case httpx.codes.OK:
                 return self._json(answer)
-            case httpx.codes.NOT_FOUND if self._json(answer).get("error_code"):
+            case httpx.codes.NOT_FOUND if self._json(answer).get("error_code") in _MISSING:
                 raise Missing(self._message(answer))
+            case httpx.codes.NOT_FOUND:
+                raise Refused(self._no_registry(answer))
             case httpx.codes.CONFLICT:
                 raise Incompatible(self._message(answer))
             case _:
@@ -162,10 +168,13 @@ class Registry:
         try:
             return answer.json()
         except ValueError as error:
-            raise Refused(
-                f"{self.url} answers, but not as a schema registry ({answer.status_code}): "
-                "does the address end before /subjects?"
-            ) from error
+            raise Refused(self._no_registry(answer)) from error
+
+    def _no_registry(self, answer: httpx.Response) -> str:
+        return (
+            f"{self.url} answers, but not as a schema registry ({answer.status_code}): does "
+            "the address end just before /subjects?"
+        )
 
 
 def schema_ids(registry: Registry) -> dict[str, int]:

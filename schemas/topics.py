@@ -58,10 +58,10 @@ def joined(*parts: str) -> str:
     >>> joined("acme", "main", "a/b")
     'acme/main/a%2Fb'
     """
-    return "/".join(
-        part.replace("%", "%25").replace("/", "%2F") if "/" in part or "%" in part else part
-        for part in parts
-    )
+    text = "/".join(parts)
+    if "%" not in text and text.count("/") == len(parts) - 1:
+        return text
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
 
 def all_topics(

@@ -60,7 +60,7 @@ _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 
 
 def _open(raw: Raw, _: Keys) -> Iterator[Part]:
-    """Yield the object that changed; by every path the envelope is the same."""
+    """Yield the object that changed; a webhook has the envelope of the socket."""
     envelope = _ENVELOPE.decode(raw.value)
     if envelope.object != "event":
         yield Part(kind=envelope.object, body=raw.value)

@@ -1,0 +1,44 @@
+# Every target makes what it needs. `make help` lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+say := printf 'penstock: %s\n'
+
+.DEFAULT_GOAL := help
+.PHONY: setup demo test lint bench lock help
+
+setup: .venv/.made ## make .venv with the penstock command
+
+.venv/.made: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  $(say) "Python 3.11 or later is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1): install one, or say make PYTHON=/path/to/it" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  $(say) "$(PYTHON) cannot make virtual environments: install its venv module (apt install python3-venv or the like)" >&2; exit 1; }
+	@$(say) "making .venv with what requirements.lock names (once, about a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock || { \
+	  $(say) "pip could not install requirements.lock, see above: check the network, then try again" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## two providers through a real Kafka, live (SECONDS=20 ends with a reconciliation; KILL_PROCESSOR=1; STACK=docker)
+	@$(BIN)/penstock demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(filter-out 0,$(KILL_PROCESSOR)),--kill-processor)
+
+test: setup ## run every test, on a real Kafka and registry
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## check style, types and import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## measure, and print a table
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+lock: setup ## choose newer versions: writes requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

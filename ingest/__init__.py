@@ -1,0 +1,1 @@
+"""The first program: from the providers' sockets to the raw topics, and no further."""

@@ -1,0 +1,185 @@
+"""``python -m ingest --settings FILE [--provider NAME …]``.
+
+Exit codes: 0 stopped as asked, 1 something failed, 2 the settings, 3 every feed was refused.
+"""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import traceback
+from collections import defaultdict
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+import structlog
+
+from ingest import probes, settings, wire
+from ingest.backoff import Budget
+from ingest.errors import AllRefused, OperatorError, SettingsError
+from ingest.feeds import FEEDS
+from ingest.metrics import Metrics
+from ingest.patience import Patience
+from ingest.raw_log import RawLog
+from ingest.supervision import Supervision
+
+_GRACE = 15.0
+"""Seconds from the signal to the last acknowledgement."""
+
+_log = structlog.get_logger()
+
+
+def main() -> None:
+    """Run until a signal, or until something ends it."""
+    sys.excepthook = _one_line
+    arguments = _arguments()
+    _set_up_logging()
+    try:
+        told = settings.load(arguments.settings)
+        accounts = settings.chosen(told, arguments.provider)
+        asyncio.run(_run(told, accounts))
+    except OperatorError as error:
+        _leave(str(error), error.exit_code)
+
+
+async def _run(told: settings.Settings, accounts: tuple[settings.Account, ...]) -> None:
+    for account in accounts:
+        _check(account)
+    metrics, progress = Metrics(), probes.Progress()
+    async with AsyncExitStack() as stack:
+        host, _, port = told.ingest.http.rpartition(":")
+        app = probes.application(metrics, progress)
+        runner, address = await probes.serve(app, host, int(port))
+        stack.push_async_callback(runner.cleanup)
+        _log.info("listening", address=address)
+        raw_log = RawLog(told.kafka.bootstrap_servers, metrics)
+        stack.push_async_callback(raw_log.abandon)
+        feeds = _supervisions(accounts, raw_log, metrics, progress)
+        await _until_stopped(feeds, raw_log)
+
+
+def _check(account: settings.Account) -> None:
+    """Read the secrets and the options once, so that a mistake shows before anything starts."""
+    try:
+        FEEDS[account.provider].check(account.with_secrets())
+    except ValueError as error:
+        raise SettingsError(f"account {account}: options: {error}") from error
+
+
+def _supervisions(
+    accounts: tuple[settings.Account, ...],
+    raw_log: RawLog,
+    metrics: Metrics,
+    progress: probes.Progress,
+) -> list[Supervision]:
+    budgets: defaultdict[str, Budget] = defaultdict(Budget)
+    return [
+        Supervision(
+            settings=account,
+            feed=FEEDS[account.provider],
+            dial=wire.dial,
+            raw_log=raw_log,
+            metrics=metrics.of(account.provider, account.name),
+            progress=progress,
+            budgets=budgets,
+        )
+        for account in accounts
+    ]
+
+
+async def _until_stopped(feeds: list[Supervision], raw_log: RawLog) -> None:
+    """Start the raw log, follow the feeds, and leave with everything acknowledged."""
+    starting = Patience()
+
+    def stop() -> None:
+        for patience in (starting, *(feed.patience for feed in feeds)):
+            patience.stop()
+        loop.call_later(_GRACE, work.cancel)
+
+    loop = asyncio.get_running_loop()
+    work = asyncio.ensure_future(_work(feeds, raw_log, starting))
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, stop)
+    done, _ = await asyncio.wait({work, raw_log.failed}, return_when=asyncio.FIRST_COMPLETED)
+    if work not in done:
+        work.cancel()
+        await asyncio.wait({work})
+        raw_log.failed.result()
+    if work.cancelled():
+        raise OperatorError(
+            f"raw did not acknowledge everything in {_GRACE:.0f} s; look at the broker"
+        )
+    work.result()
+
+
+async def _work(feeds: list[Supervision], raw_log: RawLog, starting: Patience) -> None:
+    await starting.wait(raw_log.start({feed.settings.provider for feed in feeds}))
+    if starting.stopped:
+        return
+    _log.info("following", feeds=[str(feed.settings) for feed in feeds])
+    ends = await asyncio.gather(*(feed.run() for feed in feeds))
+    await raw_log.close()
+    if all(ends):
+        raise AllRefused("every feed was refused; see the lines above, change it, then start again")
+    _log.info("stopped")
+
+
+# ---- what the operator sees ----------------------------------------------------------
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="penstock-ingest", description=__doc__)
+    parser.add_argument("--settings", type=Path, help="the settings file (penstock.toml)")
+    parser.add_argument(
+        "--provider",
+        action="append",
+        default=[],
+        choices=sorted(FEEDS),
+        help="follow this provider's accounts alone; may be repeated",
+    )
+    return parser.parse_args()
+
+
+class _Forward(logging.Handler):
+    """Libraries' warnings, in the form of our own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _log.warning(record.getMessage(), logger=record.name)
+
+
+def _set_up_logging() -> None:
+    human = sys.stdout.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Forward()])
+    # It repeats itself ten times a second while a broker is away; raw_log says it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def _leave(line: str, code: int) -> NoReturn:
+    sys.stderr.write(f"penstock-ingest: {line}\n")
+    sys.exit(code)
+
+
+def _one_line(
+    kind: type[BaseException], _error: BaseException, trace: TracebackType | None
+) -> None:
+    """Say where something unexpected happened; its text could hold what must not be shown."""
+    frames = traceback.extract_tb(trace)
+    where = (
+        f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    )
+    sys.stderr.write(f"penstock-ingest: unexpected {kind.__name__} at {where}; please report it\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Protocols without the wire: text in, effects out."""

@@ -1,0 +1,262 @@
+"""The vocabulary of ingestion: what a feed is, what a frame asks for, how a connection ends.
+
+Nothing here does I/O. Times are seconds of a monotonic clock.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+Frame = str | bytes
+"""What a provider sent at once: a text or a binary message."""
+
+
+# ---- what a frame asks for -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write this message to the connection."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """This frame is the provider's to tell: append it, unchanged, to the raw topic."""
+
+    frame: Frame
+    useful: bool = True
+    """False for what is about the connection alone: it does not prove a good one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """From now on, ask for a sign of life after so many seconds without one.
+
+    Any message is a sign of life. None comes within ``reply_within``: dead.
+    """
+
+    every: float
+    reply_within: float
+    text: str | None = None
+    """What to ask with; None is a WebSocket ping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Call ``overdue`` unless ``Live``, or another ``Await``, comes within so many seconds."""
+
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Everything wanted is subscribed: from here on, what is told reaches us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Worth a line to the operator. Secrets in it are struck out before it is written."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Close the connection: this is what its end means."""
+
+    error: "FeedError"
+
+
+Effect = Send | Keep | Beat | Await | Live | Report | End
+
+
+# ---- how a connection ends -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The last thing a connection says. 1005: no code given; 1006: no close frame."""
+
+    code: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An upgrade that was answered with HTTP."""
+
+    status: int
+    retry_after: float | None = None
+    """Seconds, where the answer names them."""
+    excerpt: str = ""
+    """The beginning of the body, on one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """Dial again at once, with a jitter; a second time in a row, back off."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackOff:
+    """Dial again after a pause that grows with every failure in a row."""
+
+    least: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Dial again after so many seconds."""
+
+    seconds: float
+
+
+Pause = AtOnce | BackOff | After
+
+
+class FeedError(Exception):
+    """A connection ended, or never began. The subclass says what to do next."""
+
+    cause: ClassVar[str] = "disconnected"
+    """The word for it on ``coverage``."""
+
+
+class Disconnected(FeedError):
+    """It may work again: dial after a pause."""
+
+    def __init__(self, message: str, pause: Pause = BackOff()) -> None:
+        super().__init__(message)
+        self.pause = pause
+
+
+class Silent(Disconnected):
+    """Nothing was heard for too long, not even an answer."""
+
+    cause = "silent"
+
+
+class Unauthorized(FeedError):
+    """The credential is read again and tried once more; then it means ``then``."""
+
+    cause = "refused"
+
+    def __init__(self, message: str, then: FeedError | None = None) -> None:
+        super().__init__(message)
+        self.then = then or Refused(message)
+
+
+class Unresumable(FeedError):
+    """It will not work from that cursor: dial once without it."""
+
+
+class Refused(FeedError):
+    """It will not work until somebody changes something: stop this feed, and say so."""
+
+    cause = "refused"
+
+
+# ---- what a feed is ------------------------------------------------------------------
+
+
+class Dialect(Protocol):
+    """A protocol spoken over one connection, without the I/O.
+
+    A fresh value per connection: what was confirmed, joined or half received lives in it.
+    """
+
+    def opened(self) -> Iterable[Effect]:
+        """Return what to do once the connection is open."""
+        ...
+
+    def received(self, frame: Frame) -> Iterable[Effect]:
+        """Return what to do about one frame. Never raises, whatever the frame."""
+        ...
+
+    def overdue(self) -> Iterable[Effect]:
+        """Return what to do now that what was awaited did not come."""
+        ...
+
+    def closed(self, close: Close) -> FeedError:
+        """Return what the end of the connection means."""
+        ...
+
+    def refused(self, refusal: Refusal) -> FeedError:
+        """Return what a refused upgrade means."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account at one provider, with its secrets as they were read last."""
+
+    provider: str
+    name: str
+    environment: str
+    url: str = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Credential's name → secret."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cursor:
+    """A place in what a provider tells, from which it can go on."""
+
+    rank: tuple[int, ...]
+    """What cursors are compared by."""
+    text: str = field(compare=False)
+    """The provider's own form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to dial. Neither part is shown: both may hold a credential."""
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An HTTP answer, read whole."""
+
+    status: int
+    retry_after: float | None
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mint:
+    """A POST whose answer holds a credential for the upgrade that follows."""
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    secrets: Callable[[Answer], Mapping[str, str]]
+    """The minted secrets. Raises a ``FeedError`` where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """One connection to one provider, as data."""
+
+    provider: str
+    route: str
+    """Name of the stream on raw records; never a URL."""
+    endpoints: Mapping[str, str]
+    """Environment → the published address."""
+    credentials: frozenset[str]
+    """Names of the credentials that an account must have."""
+    replicas: bool
+    """Whether several processes may follow one account: every kind that this feed tells
+    has an identity of the provider's own, and the provider tolerates it."""
+    check: Callable[[Account], None]
+    """Raises ``ValueError`` with one line if the options cannot work."""
+    address: Callable[[Account, Cursor | None], Address]
+    dialect: Callable[[Account, Cursor | None], Dialect]
+    cursor: Callable[[Frame], Cursor | None] = lambda _frame: None
+    """The cursor that a kept frame carries."""
+    mint: Callable[[Account], Mint | None] = lambda _account: None
+    """What to ask for before each dial."""

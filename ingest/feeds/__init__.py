@@ -1,0 +1,7 @@
+"""Every feed we follow. To add a provider, add its line."""
+
+from ingest.feed import Feed
+from ingest.feeds.pepay.socket import FEED as PEPAY
+from ingest.feeds.transak.socket import FEED as TRANSAK
+
+FEEDS: dict[str, Feed] = {"pepay": PEPAY, "transak": TRANSAK}

@@ -1,0 +1,1 @@
+"""Pepay: crypto payments and commerce orders. https://docs-alpha.pepay.io"""

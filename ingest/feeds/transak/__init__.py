@@ -1,0 +1,1 @@
+"""Transak: from money to crypto and back. https://docs.transak.com"""

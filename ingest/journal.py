@@ -1,0 +1,98 @@
+"""The records of one connection: numbered in order, appended, and told when acknowledged."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from time import time
+
+import msgspec
+import structlog
+
+from ingest.credentials import struck
+from ingest.feed import Cursor, Feed, Keep
+from ingest.metrics import FeedMetrics
+from ingest.raw_log import RawLog, Ticket
+from schemas.records import Closed, Kind, Micros, Raw, Via
+
+_log = structlog.get_logger()
+
+Acknowledged = Callable[[Kind, Keep | None, Cursor | None], None]
+"""Told what raw has on every in-sync replica: the kind, and of a frame itself and its cursor."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RawJournal:
+    """Frames and marks share one numbering, so that their order is never in doubt."""
+
+    raw_log: RawLog
+    feed: Feed
+    account: str
+    environment: str
+    connection: str
+    metrics: FeedMetrics
+    acknowledged: Acknowledged
+    secrets: Mapping[str, str] = field(repr=False)
+    _sequence: Iterator[int] = field(default_factory=count, init=False)
+
+    async def keep(self, frame: Keep, received_at: Micros) -> None:
+        value = frame.frame.encode() if isinstance(frame.frame, str) else frame.frame
+        cursor = self.feed.cursor(frame.frame)
+        await self._append(Kind.FRAME, value, received_at, frame, cursor)
+
+    async def mark(self, kind: Kind, received_at: Micros, why: Closed | None = None) -> None:
+        self._show(kind)
+        body = b"{}"
+        if why is not None:
+            safe = Closed(why.cause, struck(why.detail, self.secrets))
+            body = msgspec.json.encode(safe)
+        await self._append(kind, body, received_at)
+
+    def report(self, text: str) -> None:
+        self.metrics.reports.inc()
+        feed = f"{self.feed.provider}/{self.account}"
+        _log.warning("the provider reports", feed=feed, text=struck(text, self.secrets))
+
+    async def _append(
+        self,
+        kind: Kind,
+        value: bytes,
+        received_at: Micros,
+        frame: Keep | None = None,
+        cursor: Cursor | None = None,
+    ) -> None:
+        raw = Raw(
+            provider=self.feed.provider,
+            account=self.account,
+            environment=self.environment,
+            via=Via.SOCKET,
+            route=self.feed.route,
+            kind=kind,
+            connection=self.connection,
+            sequence=next(self._sequence),
+            received_at=received_at,
+            value=value,
+        )
+        ticket = await self.raw_log.append(raw)
+        ticket.add_done_callback(partial(self._settled, kind, len(value), frame, cursor))
+
+    def _settled(
+        self, kind: Kind, size: int, frame: Keep | None, cursor: Cursor | None, ticket: Ticket
+    ) -> None:
+        if ticket.cancelled() or ticket.exception():
+            return  # The raw log ends the process.
+        self.metrics.records[kind].inc()
+        self.metrics.bytes.inc(size)
+        self.acknowledged(kind, frame, cursor)
+
+    def _show(self, kind: Kind) -> None:
+        match kind:
+            case Kind.OPENED:
+                self.metrics.connected.set(1)
+                self.metrics.connected_since.set(time())
+                _log.info("connected", feed=f"{self.feed.provider}/{self.account}")
+            case Kind.CLOSED:
+                self.metrics.connected.set(0)
+                self.metrics.connected_since.set(0)
+            case _:
+                pass

@@ -1,0 +1,161 @@
+"""Ingest's part of the settings file. The only place that reads it."""
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest import credentials, feed
+from ingest.errors import SettingsError
+from ingest.feeds import FEEDS
+
+Reference = Annotated[str, Field(pattern=r"^(env|file):.+")]
+"""Where a secret is: ``env:NAME`` or ``file:/path``, never the secret itself."""
+
+
+def _known(provider: str) -> str:
+    if provider not in FEEDS:
+        raise ValueError(f"expected one of {', '.join(FEEDS)}")
+    return provider
+
+
+def _socket_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+        raise ValueError("expected ws://host/path or wss://host/path")
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError("expected no query, fragment or user: credentials have their own place")
+    return url
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Kafka(_Section):
+    bootstrap_servers: str = "127.0.0.1:9092"
+
+
+class Ingest(_Section):
+    http: str = Field(default="127.0.0.1:9464", pattern=r"^[^:]+:\d{1,5}$")
+    """Where ``/metrics`` and ``/health`` listen; port 0 is any."""
+
+
+class Account(_Section):
+    provider: Annotated[str, AfterValidator(_known)]
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """Key on raw, and part of every id: a new name retells every fact."""
+    environment: Literal["production", "sandbox"]
+    url: Annotated[str, AfterValidator(_socket_url)] | None = None
+    """None: what the provider publishes for the environment."""
+    credentials: dict[str, Reference] = Field(default_factory=dict)
+    keys: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """Verification keys: the processors'."""
+    options: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.name}"
+
+    def with_secrets(self) -> feed.Account:
+        """Return what the feed sees, with secrets read now. Raises ``SettingsError``."""
+        return feed.Account(
+            provider=self.provider,
+            name=self.name,
+            environment=self.environment,
+            url=self.url or FEEDS[self.provider].endpoints[self.environment],
+            options=self.options,
+            secrets=credentials.read(self.credentials, f"account {self}"),
+        )
+
+
+class Settings(BaseModel):
+    """Everything that ingest is told from outside."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kafka: Kafka = Kafka()
+    ingest: Ingest = Ingest()
+    accounts: tuple[Account, ...] = Field(min_length=1)
+
+
+class Environment(BaseSettings):
+    """Variables that win over the file: ``PENSTOCK_BOOTSTRAP_SERVERS`` and the like."""
+
+    model_config = SettingsConfigDict(env_prefix="PENSTOCK_")
+
+    settings: Path = Path("penstock.toml")
+    bootstrap_servers: str | None = None
+
+
+def load(path: Path | None = None) -> Settings:
+    """Return the settings of a file, or of ``PENSTOCK_SETTINGS``, or ``penstock.toml``.
+
+    Raises ``SettingsError`` with one line: what is wrong, where, and what to do.
+    """
+    environment = Environment()
+    path = path or environment.settings
+    told = _told(path)
+    if environment.bootstrap_servers:
+        told.setdefault("kafka", {})["bootstrap_servers"] = environment.bootstrap_servers
+    try:
+        settings = Settings.model_validate(told)
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {_first_of(error)}") from error
+    for account in settings.accounts:
+        _check(account, path)
+    _check_names(settings.accounts, path)
+    return settings
+
+
+def chosen(settings: Settings, providers: Iterable[str]) -> tuple[Account, ...]:
+    """Return the accounts of these providers, or all where none is named."""
+    wanted = set(providers)
+    accounts = tuple(a for a in settings.accounts if not wanted or a.provider in wanted)
+    if missing := wanted - {account.provider for account in accounts}:
+        raise SettingsError(
+            f"no account of {', '.join(sorted(missing))}; add [[accounts]] or change --provider"
+        )
+    return accounts
+
+
+def _told(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"cannot read {path} ({error.strerror}); name it by --settings"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text; save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+
+
+def _first_of(error: ValidationError) -> str:
+    """Return one line about the first mistake; never the value, which may be a secret."""
+    mistake = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = ".".join(str(step) for step in mistake["loc"])
+    if mistake["loc"][:1] == ("accounts",) and "credentials" in mistake["loc"]:
+        return f"{where}: expected env:NAME or file:/path, never the secret itself"
+    return f"{where}: {mistake['msg']}"
+
+
+def _check(account: Account, path: Path) -> None:
+    wanted = FEEDS[account.provider].credentials
+    if wanted != account.credentials.keys():
+        raise SettingsError(
+            f"{path}: account {account}: credentials: expected {', '.join(sorted(wanted))}"
+            f", found {', '.join(sorted(account.credentials)) or 'none'}"
+        )
+
+
+def _check_names(accounts: Iterable[Account], path: Path) -> None:
+    seen: set[str] = set()
+    for account in accounts:
+        if str(account) in seen:
+            raise SettingsError(f"{path}: account {account} is there twice; name one differently")
+        seen.add(str(account))

@@ -1,0 +1,213 @@
+"""An account's feed for as long as the program lives: dial, follow, pause, dial again."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from random import SystemRandom
+from secrets import token_hex
+from urllib.parse import urlsplit
+
+import structlog
+
+from ingest import credentials, settings
+from ingest.backoff import Backoff, Budget
+from ingest.connection import Dial, follow
+from ingest.errors import SettingsError
+from ingest.feed import (
+    Account,
+    After,
+    AtOnce,
+    Cursor,
+    Disconnected,
+    Feed,
+    FeedError,
+    Keep,
+    Refused,
+    Unauthorized,
+    Unresumable,
+)
+from ingest.journal import RawJournal
+from ingest.metrics import FeedMetrics
+from ingest.patience import Patience
+from ingest.probes import Progress
+from ingest.raw_log import RawLog
+from schemas.records import Kind, Via
+
+_log = structlog.get_logger()
+_random = SystemRandom().random
+_ALARM_AFTER = 3
+"""Failures in a row after which a warning becomes an error."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Supervision:
+    """One account's feed, from start to stop."""
+
+    settings: settings.Account
+    feed: Feed
+    dial: Dial
+    raw_log: RawLog
+    metrics: FeedMetrics
+    progress: Progress
+    budgets: defaultdict[str, Budget]
+    """Host → how often it may be dialled; shared by all accounts."""
+    patience: Patience = field(default_factory=Patience)
+    cursor: Cursor | None = None
+    """The furthest event that raw has acknowledged."""
+    _backoff: Backoff = field(default_factory=Backoff)
+    _resumes: bool = True
+    _retried: bool = False
+    """Whether the credential was read again, and nothing useful was recorded since."""
+    _secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """As they were read last: what must not be in anything we write."""
+
+    async def run(self) -> Refused | None:
+        """Follow the feed until a stop is asked (None), or until it is refused."""
+        self.progress.ready(self._name, ready=False)
+        self.progress.expect(self._name)
+        await self._recall()
+        while not self.patience.stopped:
+            try:
+                await self._connect()
+            except FeedError as error:
+                if refused := await self._judge(error):
+                    return refused
+        return None
+
+    @property
+    def _name(self) -> str:
+        return str(self.settings)
+
+    async def _recall(self) -> None:
+        """Find the furthest event that an earlier process left in raw."""
+        async for piece in self.raw_log.tail(self.settings.provider, self.settings.name):
+            frames = (
+                raw.value for raw in piece if raw.kind is Kind.FRAME and raw.via is Via.SOCKET
+            )
+            cursors = [cursor for frame in frames if (cursor := self.feed.cursor(frame))]
+            if cursors:
+                self.cursor = max(cursors)
+                return
+
+    async def _connect(self) -> None:
+        account = self._read()
+        await self._afford(account.url)
+        account = await self._minted(account)
+        if self.patience.stopped:
+            return
+        cursor = self.cursor if self._resumes else None
+        self._resumes = True
+        await follow(
+            self.feed.address(account, cursor),
+            self.feed.dialect(account, cursor),
+            dial=self.dial,
+            journal=self._journal(),
+            patience=self.patience,
+        )
+
+    def _read(self) -> Account:
+        try:
+            account = self.settings.with_secrets()
+        except SettingsError as error:
+            # It was there when we started: somebody is replacing it.
+            raise Disconnected(str(error)) from error
+        self._secrets = account.secrets
+        return account
+
+    async def _minted(self, account: Account) -> Account:
+        mint = self.feed.mint(account)
+        if mint is None:
+            return account
+        secrets = await self.patience.wait(credentials.minted(mint))
+        self._secrets = {**account.secrets, **(secrets or {})}
+        return replace(account, secrets=self._secrets)
+
+    def _journal(self) -> RawJournal:
+        return RawJournal(
+            raw_log=self.raw_log,
+            feed=self.feed,
+            account=self.settings.name,
+            environment=self.settings.environment,
+            connection=token_hex(6),
+            metrics=self.metrics,
+            acknowledged=self._acknowledged,
+            secrets=self._secrets,
+        )
+
+    def _acknowledged(self, kind: Kind, frame: Keep | None, cursor: Cursor | None) -> None:
+        self.progress.expect(self._name)
+        if kind in {Kind.OPENED, Kind.CLOSED}:
+            self.progress.ready(self._name, ready=kind is Kind.OPENED)
+        if kind is Kind.ALIVE or (frame and frame.useful):
+            self._retried = False
+        if frame and frame.useful:
+            self._backoff.kept()
+        if cursor and (self.cursor is None or cursor > self.cursor):
+            self.cursor = cursor
+
+    async def _afford(self, url: str) -> None:
+        now = asyncio.get_running_loop().time()
+        wait = self.budgets[urlsplit(url).netloc].reserve(now)
+        self.progress.expect(self._name, wait)
+        if wait:
+            await self.patience.pause(wait)
+
+    async def _judge(self, error: FeedError) -> Refused | None:
+        """Do what the end of a connection asks for; return it if that is to stop."""
+        if isinstance(error, Unauthorized) and self._retried:
+            error = error.then
+        pause = self._pause(error)
+        self.metrics.reconnects[_consequence(error)].inc()
+        if isinstance(error, Refused):
+            self.metrics.refused.set(1)
+            self.progress.expect_nothing(self._name)
+            self._say(_log.error, "refused: this feed is stopped", error)
+            return error
+        urgent = self._backoff.failures >= _ALARM_AFTER
+        self._say(_log.error if urgent else _log.warning, "disconnected", error, pause)
+        self.progress.expect(self._name, pause)
+        await self.patience.pause(pause)
+        return None
+
+    def _pause(self, error: FeedError) -> float:
+        """Return the seconds until the next dial, and remember what it must do."""
+        match error:
+            case Unauthorized():
+                self._retried = True
+                return self._backoff.pause(AtOnce(), _random())
+            case Unresumable():
+                self._resumes = False
+                return self._backoff.pause(AtOnce(), _random())
+            case Disconnected(pause=pause):
+                return self._backoff.pause(pause, _random())
+            case _:
+                return 0.0
+
+    def _say(
+        self, say: Callable[..., object], event: str, error: FeedError, pause: float = 0.0
+    ) -> None:
+        say(
+            event,
+            feed=self._name,
+            reason=credentials.struck(str(error), self._secrets),
+            failures=self._backoff.failures,
+            next_dial_seconds=round(pause, 2),
+        )
+
+
+def _consequence(error: FeedError) -> str:
+    """Return the word of ``metrics.CONSEQUENCES`` for what follows."""
+    match error:
+        case Unauthorized():
+            return "unauthorized"
+        case Unresumable():
+            return "unresumable"
+        case Disconnected(pause=AtOnce()):
+            return "at_once"
+        case Disconnected(pause=After()):
+            return "after"
+        case Disconnected():
+            return "back_off"
+        case _:
+            return "refused"

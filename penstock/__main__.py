@@ -1,0 +1,43 @@
+"""The operator's command: ``penstock --help``."""
+
+import sys
+from typing import Final
+
+import typer
+
+from penstock import demo_command, schemas_command, stack_command, topics_command
+from penstock.errors import OperatorError
+from schemas.registry import RegistryError
+
+app: Final = typer.Typer(
+    name="penstock",
+    help="Run, verify and ask a Penstock.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(stack_command.app, name="stack")
+app.add_typer(topics_command.app, name="topics")
+app.add_typer(schemas_command.app, name="schemas")
+app.command("demo", epilog="Example: penstock demo --seconds 20")(demo_command.command)
+
+
+def main() -> None:
+    """Run the command; what an operator can mend is one line, and exit code 1."""
+    try:
+        app()
+    except (OperatorError, RegistryError) as error:
+        _fail(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror}: make room for it or give access to it")
+
+
+def _fail(line: str) -> None:
+    sys.stderr.write(f"penstock: {' '.join(line.split())}\n")
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

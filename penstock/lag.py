@@ -1,0 +1,49 @@
+"""How far the processors are behind raw."""
+
+from collections.abc import Iterable
+from typing import Final, Self
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from penstock.errors import OperatorError
+from schemas import topics
+
+_SECONDS: Final = 10.0
+
+
+class Lag:
+    """Asks a cluster how many raw records a group has not read yet."""
+
+    def __init__(self, bootstrap_servers: str, group: str, providers: Iterable[str]) -> None:
+        self._topics = [topics.raw(provider) for provider in providers]
+        self._consumer = Consumer(
+            {"bootstrap.servers": bootstrap_servers, "group.id": group, "log_level": 0}
+        )
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """Return (topic, partition) → the offset that the next record will have."""
+        try:
+            known = self._consumer.list_topics(timeout=_SECONDS).topics
+            return {
+                (topic, number): self._end(topic, number)
+                for topic in self._topics
+                for number in known[topic].partitions
+            }
+        except KafkaException as error:
+            raise OperatorError(f"cannot ask for the ends of raw: {error.args[0].str()}") from error
+
+    def _end(self, topic: str, number: int) -> int:
+        return self._consumer.get_watermark_offsets(TopicPartition(topic, number), _SECONDS)[1]
+
+    def behind(self) -> int:
+        """Return how many raw records are not read and committed."""
+        ends = self.ends()
+        asked = [TopicPartition(topic, number) for topic, number in ends]
+        committed = self._consumer.committed(asked, timeout=_SECONDS)
+        return sum(ends[at.topic, at.partition] - max(at.offset, 0) for at in committed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()

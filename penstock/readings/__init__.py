@@ -1,0 +1,16 @@
+"""How each provider's words must read on ``events``: the contract, read a second time.
+
+Written from ``docs/identity.md`` and the providers' pages, not from the mappers, so that
+a twin and a mapper cannot share one misunderstanding unseen.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from penstock.readings import pepay, transak
+from penstock.readings.telling import Expected, Telling
+
+READINGS: Final[Mapping[str, Callable[[Telling], Expected]]] = {
+    "pepay": pepay.expected,
+    "transak": transak.expected,
+}

@@ -1,0 +1,38 @@
+"""One line of a twin's books, and what it must read as on ``events``."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+
+class Telling(msgspec.Struct, frozen=True, kw_only=True):
+    """A frame that a twin wrote, in the provider's own words."""
+
+    told_at: float
+    """Seconds since the epoch."""
+    provider: str
+    account: str
+    kind: str
+    """``fact`` or ``damaged``."""
+    key: tuple[str, ...]
+    """What identifies the fact."""
+    type: str
+    status: str
+    entity: str
+    money: Mapping[str, str]
+    """The provider's words for amounts → its digits; for currencies → their names."""
+    sha256: str | None
+    """Of the frame's bytes, hex; None if nobody listened."""
+
+
+class Expected(NamedTuple):
+    """How a telling must read."""
+
+    event_id: str
+    payload: str
+    status: str
+    """The provider's own word."""
+    amounts: Mapping[str, tuple[Decimal, str]]
+    """Field of the payload, ``fees/<name>`` for a fee → amount and currency."""

@@ -1,0 +1,111 @@
+"""Avro bytes: as fastavro writes them, and read back as they were."""
+
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import fastavro
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas import codec
+from schemas.codec import confluent, encoder, schema_text
+from schemas.records import Level
+from tests.schemas.record_strategies import PAYLOADS, any_event, any_record
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ENCODERS: dict[str, Callable[[Any], bytes]] = {
+    "event": codec.encode_event,
+    "rejected": codec.encode_rejected,
+    "coverage": codec.encode_coverage,
+    "witness": codec.encode_witness,
+}
+SCHEMAS = {name: fastavro.parse_schema(json.loads(schema_text(name))) for name in ENCODERS}
+
+
+def plain(value: Any, name: str = "") -> Any:
+    """Return a record as fastavro reads it: dicts, lists, aware times."""
+    match value:
+        case msgspec.Struct():
+            told = msgspec.structs.asdict(value)
+            return {field: plain(inner, field) for field, inner in told.items()}
+        case tuple():
+            return [plain(item) for item in value]
+        case int() if name.endswith("_at"):
+            return EPOCH + timedelta(microseconds=value)
+        case _:
+            return value
+
+
+def assert_same_bytes_and_meaning(name: str, record: Any) -> None:
+    expected = io.BytesIO()
+    fastavro.schemaless_writer(expected, SCHEMAS[name], plain(record))
+    written = ENCODERS[name](record)
+    assert written == expected.getvalue()
+    assert fastavro.schemaless_reader(io.BytesIO(written), SCHEMAS[name], None) == plain(record)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+@settings(max_examples=20)
+@given(draw=st.data())
+def test_event_is_written_as_fastavro_writes_it(payload: str, draw: st.DataObject) -> None:
+    assert_same_bytes_and_meaning("event", draw.draw(any_event(payload)))
+
+
+@pytest.mark.parametrize("name", ["rejected", "coverage", "witness"])
+@given(draw=st.data())
+def test_record_is_written_as_fastavro_writes_it(name: str, draw: st.DataObject) -> None:
+    assert_same_bytes_and_meaning(name, draw.draw(any_record(name)))
+
+
+LEVEL = """{"type": "record", "name": "Level", "fields": [
+  {"name": "side", "type": "string"},
+  {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 18}},
+  {"name": "quantity", "type": {"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 18}}
+]}"""  # noqa: E501 - one field a line
+
+
+@pytest.mark.parametrize(
+    "digits",
+    [
+        "0",
+        "-0.000000000000000001",
+        "0.000000000000000127",
+        "-0.000000000000000128",
+        "99999999999999999999.999999999999999999",
+        "-99999999999999999999.999999999999999999",
+        "1E+19",
+        "30",
+        "30.0",
+    ],
+)
+def test_amount_keeps_every_digit(digits: str) -> None:
+    written = encoder(LEVEL)(Level("", Decimal(digits), Decimal(0)))
+    read = fastavro.schemaless_reader(io.BytesIO(written), json.loads(LEVEL), None)
+    assert read["price"] == Decimal(digits)
+
+
+def test_amount_with_more_places_than_the_schema_is_refused_not_rounded() -> None:
+    with pytest.raises(ArithmeticError):
+        encoder(LEVEL)(Level("", Decimal("1E-19"), Decimal(0)))
+
+
+@pytest.mark.parametrize(
+    "construct",
+    ['"double"', '{"type": "map", "values": "int"}', '["int", "string"]', '"Elsewhere"'],
+)
+def test_construct_outside_the_contract_is_refused_when_the_schema_is_loaded(
+    construct: str,
+) -> None:
+    text = '{"type": "record", "name": "R", "fields": [{"name": "f", "type": %s}]}'
+    with pytest.raises(ValueError, match="no rule for"):
+        encoder(text % construct)
+
+
+def test_confluent_prefix_is_a_zero_and_the_id_big_endian() -> None:
+    assert confluent(258) == b"\x00\x00\x00\x01\x02"

@@ -1,0 +1,392 @@
+"""What every provider owes us. A new provider gets these tests for free.
+
+``frames/<provider>/socket.jsonl`` holds what came by the socket, ``socket.expected``
+one reviewed outcome for each. To see what a change of a mapper would tell, run
+``python tests/test_every_provider.py`` and review the difference line by line.
+"""
+
+import json
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import jwt
+import msgspec
+import pytest
+from fastavro import parse_schema, schemaless_reader
+from fastavro.types import Schema
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.feeds import FEEDS
+from processors.mapper import Keys
+from processors.mappers import MAPPERS
+from processors.pipeline import Batch, process
+from processors.state import State
+from schemas.codec import schema_text
+from schemas.records import Event, Fee, Kind, Money, Position, Raw, Via
+from twins import TWINS
+
+FRAMES = Path(__file__).parent / "frames"
+RECORDINGS = sorted(FRAMES.glob("*/socket.jsonl"))
+by_recording = pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.parent.name)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+KEYS = Keys(
+    verification={"current": b"twin-access-token", "previous": b"twin-access-token-previous"},
+    reference_id="r1",
+    reference=b"a key of tests, of 32 bytes, this",
+)
+PLANTED = "planted-person"
+
+pytestmark = pytest.mark.filterwarnings("ignore::jwt.InsecureKeyLengthWarning")
+
+Line = Mapping[str, Any]
+Tree = Any
+"""JSON of any shape."""
+
+
+# ---- reading a recording ----------------------------------------------------------------
+
+
+@cache
+def lines(path: Path) -> tuple[Line, ...]:
+    return tuple(map(json.loads, path.read_text("utf-8").splitlines()))
+
+
+def frame_of(line: Line) -> bytes:
+    return b64decode(line["frame_b64"]) if "frame_b64" in line else line["frame"].encode()
+
+
+def raw(path: Path, number: int, frame: bytes | None = None) -> Raw:
+    """One line of a recording as ingest would have kept it, or another frame in its place."""
+    line = lines(path)[number]
+    received_at = datetime.fromisoformat(line["received_at"]) - EPOCH
+    return Raw(
+        provider=path.parent.name,
+        account="main",
+        environment="sandbox",
+        via=Via.SOCKET,
+        route=path.stem,
+        kind=Kind.FRAME,
+        connection="recorded",
+        sequence=number,
+        received_at=received_at // timedelta(microseconds=1),
+        value=frame_of(line) if frame is None else frame,
+    )
+
+
+def play(batch: Batch, record: Raw) -> Batch:
+    """Process one record on top of a batch, and return what it alone added."""
+    alone = Batch(batch, published_at=record.received_at)
+    position = Position(f"raw.{record.provider}", 0, record.sequence)
+    process(record, position, MAPPERS[record.provider], KEYS, alone)
+    batch.facts |= alone.facts
+    batch.entities |= alone.entities
+    return alone
+
+
+def played(path: Path) -> Iterator[Batch]:
+    remembered = Batch(State(), published_at=0)
+    for number in range(len(lines(path))):
+        yield play(remembered, raw(path, number))
+
+
+# ---- saying what came of it -------------------------------------------------------------
+
+
+def shown(value: object) -> str:
+    match value:
+        case Money(amount, currency, exact):
+            return f"{amount} {currency}" + (f" (exactly {exact})" if exact else "")
+        case Fee(name, money):
+            return f"{name} {shown(money)}"
+        case tuple():
+            return "[" + ", ".join(map(shown, value)) + "]"
+        case str() if value.startswith("r1:"):
+            return f"{value[:9]}…"
+        case int() if not isinstance(value, bool):
+            return f"{EPOCH + timedelta(microseconds=value):%Y-%m-%dT%H:%M:%SZ}"
+    return str(value)
+
+
+def payload_of(event: Event) -> msgspec.Struct:
+    (payload,) = (
+        value
+        for name in event.__struct_fields__
+        if name != "evidence" and isinstance(value := getattr(event, name), msgspec.Struct)
+    )
+    return payload
+
+
+def told(event: Event) -> str:
+    payload = payload_of(event)
+    fields = {name: getattr(payload, name) for name in payload.__struct_fields__}
+    said = " ".join(f"{name}={shown(value)}" for name, value in fields.items() if value)
+    occurred = EPOCH + timedelta(microseconds=event.occurred_at)
+    return (
+        f"{event.type} {event.id} [{event.provider_type}]"
+        f" about {event.entity_kind} {event.entity_id} of {event.group or 'no group'}"
+        f" at {occurred.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}"
+        f" {event.authority}/{event.evidence.verified}: {said}"
+    )
+
+
+def outcome(batch: Batch) -> str:
+    """The one door by which a frame left."""
+    match batch:
+        case Batch(events=[(event, _)], rejected=[], duplicates=[]):
+            stale = ", stale" if event.is_stale else ""
+            return f"+ {told(event)} (#{event.entity_sequence}, change {event.change}{stale})"
+        case Batch(events=[], rejected=[rejected], duplicates=[]):
+            return f"! {rejected.reason}: {rejected.message}"
+        case Batch(events=[], rejected=[], duplicates=[_]):
+            return "= told before, stakes not comparable" if batch.unjudged else "= told before"
+        case Batch(events=[], rejected=[], duplicates=[]):
+            return "- nothing to tell"
+    raise AssertionError(f"left by more than one door: {batch}")
+
+
+def reviewed(path: Path) -> str:
+    """Two lines for each frame: what it is, and what came of it."""
+    out = ""
+    for number, batch in enumerate(played(path)):
+        out += f"{lines(path)[number]['note']}\n    {outcome(batch)}"
+        if batch.duplicates:
+            ((event, _),) = play(Batch(State(), 0), raw(path, number)).events
+            out += f": {told(event)}"
+        out += "\n"
+    return out
+
+
+# ---- what every provider owes us --------------------------------------------------------
+
+
+def test_feeds_mappers_twins_and_recordings_name_the_same_providers() -> None:
+    recorded = {path.parent.name for path in RECORDINGS}
+    assert FEEDS.keys() == MAPPERS.keys() == TWINS.keys() == recorded
+
+
+@by_recording
+def test_recorded_frames_map_as_reviewed(path: Path) -> None:
+    expected = path.with_suffix(".expected").read_text("utf-8")
+    assert reviewed(path).splitlines() == expected.splitlines()
+
+
+DOORS = {
+    "event": "+=-",
+    "new-form": "+",
+    "old-form": "+",
+    "duplicate": "=",
+    "conflict": "!",
+    "jwt": "+=!",
+    "malformed": "!",
+    "unknown": "+!",
+    "error": "-",
+}
+"""What a tag of a note allows; ``frames/<provider>/SOURCE.md`` has the meaning of each."""
+
+
+@by_recording
+def test_no_frame_leaves_by_a_door_that_its_note_forbids(path: Path) -> None:
+    for line, batch in zip(lines(path), played(path), strict=True):
+        tag, _, _ = line["note"].partition(":")
+        assert outcome(batch)[0] in DOORS[tag], line["note"]
+
+
+@pytest.mark.parametrize("provider", MAPPERS)
+def test_every_route_and_silent_kind_was_seen_on_the_wire(provider: str) -> None:
+    mapper = MAPPERS[provider]
+    path = FRAMES / provider / "socket.jsonl"
+    seen = {
+        part.kind
+        for number, batch in enumerate(played(path))
+        if not batch.rejected
+        for part in mapper.open(raw(path, number), KEYS)
+    }
+    assert seen == mapper.routes.keys() | mapper.silent
+
+
+@by_recording
+def test_a_recording_played_twice_publishes_once(path: Path) -> None:
+    remembered = Batch(State(), published_at=0)
+    first = [play(remembered, raw(path, number)) for number in range(len(lines(path)))]
+    again = [play(remembered, raw(path, number)) for number in range(len(lines(path)))]
+    ids = [event.id for batch in first for event, _ in batch.events]
+    assert len(ids) == len(set(ids)) > 0
+    assert not [event.id for batch in again for event, _ in batch.events]
+
+
+# ---- Avro -------------------------------------------------------------------------------
+
+
+@cache
+def event_schema() -> Schema:
+    return parse_schema(json.loads(schema_text("event")))
+
+
+def plain(value: object) -> object:
+    """A record in the words of an independent Avro reader."""
+    match value:
+        case msgspec.Struct():
+            return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+        case tuple():
+            return [plain(item) for item in value]
+    return value
+
+
+def as_told(value: object) -> object:
+    match value:
+        case dict():
+            return {name: as_told(item) for name, item in value.items()}
+        case list():
+            return [as_told(item) for item in value]
+        case datetime():
+            return (value - EPOCH) // timedelta(microseconds=1)
+    return value
+
+
+@by_recording
+def test_facts_survive_avro_both_ways(path: Path) -> None:
+    events = [pair for batch in played(path) for pair in batch.events]
+    assert events
+    for event, encoded in events:
+        read = schemaless_reader(BytesIO(encoded), event_schema(), None)
+        assert as_told(read) == plain(event)
+
+
+def test_the_rate_of_19_decimals_in_transaks_own_sample_reaches_avro() -> None:
+    """conversionPrice 0.0006130127560164107: more digits than a decimal of scale 18 holds."""
+    path = FRAMES / "transak" / "socket.jsonl"
+    (_, encoded), *_ = next(played(path)).events
+    read = schemaless_reader(BytesIO(encoded), event_schema(), None)
+    assert isinstance(read, dict)
+    assert read["conversion"]["rate"] == "0.0006130127560164107"
+    assert read["conversion"]["fiat"]["amount"] == Decimal(30)
+    assert read["conversion"]["crypto"]["amount"] == Decimal("0.01759347")
+
+
+# ---- persons ----------------------------------------------------------------------------
+
+PUBLISHED = {
+    "pepay": {
+        *("id", "type", "status", "substatus", "retailer", "token"),
+        *("invoice_id", "commerce_order_id", "orderId", "invoiceId"),
+        *("payer_wallet_address", "payer_wallet_network", "payment_network", "transaction_hash"),
+        *("wallet_address", "wallet_network", "walletAddress", "walletNetwork"),
+    },
+    "transak": {
+        *("event", "eventID", "id", "_id", "status"),
+        *("fiatCurrency", "cryptoCurrency", "cryptocurrency"),
+        *("network", "walletAddress", "transactionHash", "paymentOptionId", "partnerOrderId"),
+    },
+}
+"""Text that the contract carries in the clear. A name found elsewhere was leaked."""
+
+
+@by_recording
+def test_no_person_and_no_secret_reaches_an_event(path: Path) -> None:
+    published = PUBLISHED[path.parent.name]
+    found = 0
+    for number, batch in enumerate(played(path)):
+        if not batch.events:
+            continue
+        document, sealed = opened(raw(path, number).value)
+        for inside, key in places(document):
+            if isinstance(inside[key], str) and key not in published:
+                kept, inside[key] = inside[key], PLANTED
+                alone = play(Batch(State(), 0), raw(path, number, sealed(document)))
+                inside[key] = kept
+                found += len(alone.events)
+                assert all(PLANTED.encode() not in encoded for _, encoded in alone.events), key
+    assert found
+
+
+# ---- damage -----------------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["NaN", "-Infinity", "sNaN", "1e400", "-1", "0001-01-01T00:00:00Z"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=4,
+)
+
+
+def opened(frame: bytes) -> tuple[Tree, Callable[[Tree], bytes]]:
+    """A frame as one tree without inner texts, and what makes a frame of it again."""
+    document = json.loads(frame)
+    content = document.get("data")
+    if not isinstance(content, str):
+        return document, lambda tree: json.dumps(tree).encode()
+    if content.startswith("{"):
+        document["data"] = json.loads(content)
+        return document, lambda tree: _texted(tree, json.dumps(tree["data"]))
+    token = content.strip('"')
+    document["data"] = jwt.decode(token, options={"verify_signature": False})
+    return document, lambda tree: _texted(tree, signed(tree["data"]))
+
+
+def _texted(tree: Tree, text: str) -> bytes:
+    return json.dumps({**tree, "data": text}).encode()
+
+
+def signed(claims: Tree) -> str:
+    key = KEYS.verification["current"]
+    return jwt.PyJWS().encode(json.dumps(claims).encode(), key, algorithm="HS256")
+
+
+def places(tree: Tree) -> Iterator[tuple[Tree, str | int]]:
+    """Every (container, key) of a tree."""
+    keys = tree if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
+    for key in keys:
+        yield tree, key
+        yield from places(tree[key])
+
+
+def told_frames(path: Path) -> list[int]:
+    return [number for number, batch in enumerate(played(path)) if batch.events]
+
+
+@by_recording
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(draw=st.data())
+def test_any_one_damaged_field_is_told_or_rejected_and_never_crashes(
+    path: Path, draw: st.DataObject
+) -> None:
+    number = draw.draw(st.sampled_from(told_frames(path)))
+    document, sealed = opened(raw(path, number).value)
+    inside, key = draw.draw(st.sampled_from(list(places(document))))
+    inside[key] = draw.draw(JSON)
+    outcome(play(Batch(State(), 0), raw(path, number, sealed(document))))
+
+
+@by_recording
+@settings(max_examples=200, deadline=None)
+@given(draw=st.data())
+def test_a_frame_cut_or_altered_at_any_byte_never_crashes(path: Path, draw: st.DataObject) -> None:
+    number = draw.draw(st.sampled_from(range(len(lines(path)))))
+    frame = raw(path, number).value
+    at = draw.draw(st.integers(0, len(frame)))
+    put = draw.draw(st.binary(max_size=4))
+    rest = draw.draw(st.sampled_from([b"", frame[at:], frame[at + 1 :]]))
+    outcome(play(Batch(State(), 0), raw(path, number, frame[:at] + put + rest)))
+
+
+@by_recording
+def test_a_frame_nested_too_deep_is_rejected(path: Path) -> None:
+    alone = play(Batch(State(), 0), raw(path, 0, b'{"deep":' + b"[" * 100_000))
+    assert "nested too deep" in outcome(alone)
+
+
+if __name__ == "__main__":
+    for recording in RECORDINGS:
+        recording.with_suffix(".expected").write_text(reviewed(recording), "utf-8")

@@ -1,0 +1,13 @@
+"""Stand-ins of the providers: they speak the real protocols, keep books, and fail on request."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twins.pepay import PepayTwin
+from twins.server import Twin
+from twins.transak import TransakTwin
+
+TWINS: Mapping[str, Callable[..., Twin[Any]]] = {
+    "pepay": PepayTwin,
+    "transak": TransakTwin,
+}
