@@ -8,6 +8,7 @@ say := printf 'penstock: %s\n'
 .PHONY: setup demo test lint bench lock help
 
 setup: .venv/.made ## make .venv with the penstock command
+	@:
 
 .venv/.made: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

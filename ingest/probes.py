@@ -1,6 +1,7 @@
 """What the outside may ask the program: its metrics, whether it lives, whether it is ready."""
 
 from collections.abc import Mapping
+from os import strerror
 from time import monotonic
 
 from aiohttp import web
@@ -78,7 +79,7 @@ async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunn
     except OSError as error:
         await runner.cleanup()
         raise SettingsError(
-            f"cannot listen on {host}:{port} ({error.strerror})"
+            f"cannot listen on {host}:{port} ({strerror(error.errno or 0)})"
             "; change ingest.http or free the port"
         ) from error
     bound = runner.addresses[0]

@@ -1,5 +1,6 @@
 """The operator's command: ``penstock --help``."""
 
+import errno
 import sys
 from typing import Final
 
@@ -8,6 +9,14 @@ import typer
 from penstock import demo_command, schemas_command, stack_command, topics_command
 from penstock.errors import OperatorError
 from schemas.registry import RegistryError
+
+_OPERATORS_MATTER: Final = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+}
 
 app: Final = typer.Typer(
     name="penstock",
@@ -29,9 +38,10 @@ def main() -> None:
     except (OperatorError, RegistryError) as error:
         _fail(str(error))
     except OSError as error:
-        if error.filename is None:
+        if error.errno not in _OPERATORS_MATTER:
             raise
-        _fail(f"{error.filename}: {error.strerror}: make room for it or give access to it")
+        place = error.filename or "the disk"
+        _fail(f"{place}: {error.strerror}: make room for it or give access to it")
 
 
 def _fail(line: str) -> None:

@@ -29,10 +29,10 @@ class Child:
     name: str
     command: Sequence[str]
     log: Path
-    port: int
-    """Where it listens when it serves."""
     serves: Callable[[], bool]
     """Asks it, within a second or so, whether it can do its work."""
+    port: int | None = None
+    """Where it listens when it serves; None: nobody else could answer in its place."""
     environment: Mapping[str, str] = field(default_factory=dict)
     leash: Leash | None = field(default=None, repr=False)
     """None: it outlives us."""
@@ -48,6 +48,7 @@ class Child:
         """Start it, on the same port and files as before; it does not serve yet."""
         if self.pid is not None:
             raise OperatorError(f"{self.name} runs already, as process {self.pid}")
+        self._ended()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command,
@@ -63,7 +64,7 @@ class Child:
     def until_serving(self, seconds: float = 60.0) -> None:
         """Return once it serves; ``OperatorError`` if it dies, or takes longer."""
         limit = monotonic() + seconds
-        while not self._listens() or not self.serves():
+        while not self._has_its_port() or not self.serves():
             if self._dies_within(_LOOK_AGAIN):
                 raise OperatorError(f"{self.name} died while it started: {self.last_words()}")
             if monotonic() > limit:
@@ -98,7 +99,9 @@ class Child:
         telling = [line for line in said if not line.startswith(("at ", "..."))]
         return " | ".join(telling[-_TAIL:]) or f"it said nothing, see {self.log}"
 
-    def _listens(self) -> bool:
+    def _has_its_port(self) -> bool:
+        if self.port is None:
+            return True
         return self.pid is not None and listens(self.pid, self.port)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -89,12 +89,12 @@ def registry(port: int, *, outlives: bool) -> DockerServer:
 
 
 def is_alive(trace: DockerContainer) -> bool:
-    """Whether a container runs."""
-    with _engine() as docker:
-        try:
+    """Whether a container runs; an engine that is away runs nothing."""
+    try:
+        with _engine() as docker:
             return bool(docker.from_env().containers.get(trace.id).status == "running")
-        except docker.errors.NotFound:
-            return False
+    except OperatorError:
+        return False
 
 
 def remove(trace: DockerContainer) -> None:

@@ -26,7 +26,9 @@ class Engine(StrEnum):
 class Environment(BaseSettings):
     """What the environment says."""
 
-    model_config = SettingsConfigDict(env_prefix="PENSTOCK_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="PENSTOCK_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     bootstrap_servers: str | None = None
     registry_url: str | None = None

@@ -16,12 +16,12 @@ from penstock import docker_stack, ports, stack_record
 from penstock.broker import broker
 from penstock.errors import OperatorError
 from penstock.jars import Say, fetched, java, require_room
-from penstock.launch import Makers, Ports, Wanted, started
+from penstock.launch import Makers, Wanted, started
 from penstock.leash import Leash
 from penstock.registry_server import registry_server, registry_url
 from penstock.server import Elsewhere, Server
 from penstock.settings import Engine, environment
-from penstock.stack_record import DockerContainer, LocalProcess, StackRecord
+from penstock.stack_record import DockerContainer, LocalProcess, StackRecord, Trace
 
 _ROOM: Final = 512 * 2**20
 """Bytes of free disk without which a stack is not worth starting."""
@@ -59,13 +59,17 @@ def local_stack(
     if given:
         yield given
         return
-    with ExitStack() as at_the_end:
+    directory = directory.resolve()
+    with _alone(directory) as before, ExitStack() as at_the_end:
         leash = Leash()
         at_the_end.callback(leash.close)
-        stack = _launched(directory, partitions, wanted or Wanted(), leash, say)
-        at_the_end.callback(stack.kafka.terminate)
-        at_the_end.callback(stack.registry.terminate)
-        yield stack
+        makers = _makers(directory, leash, say, outlives=False)
+        told, kafka, registry = _launched(directory, makers, wanted or Wanted(), before, say)
+        at_the_end.callback(kafka.terminate)
+        at_the_end.callback(registry.terminate)
+        yield Stack(
+            directory, told.bootstrap_servers, told.registry_url, partitions, kafka, registry
+        )
 
 
 def up(directory: Path, *, wanted: Wanted, say: Say = _quietly) -> StackRecord:
@@ -73,14 +77,21 @@ def up(directory: Path, *, wanted: Wanted, say: Say = _quietly) -> StackRecord:
 
     One that runs already is returned as it is.
     """
+    directory = directory.resolve()
     running = stack_record.read(directory)
     if running and is_running(running):
         return running
-    _launched(directory, 0, wanted, None, say)
-    started = stack_record.read(directory)
-    if started is None:
-        raise OperatorError(f"{directory}: {stack_record.FILE} was removed: start it again")
-    return started
+    with _alone(directory) as before:
+        leash = Leash()
+        try:
+            makers = _makers(directory, leash, say, outlives=True)
+            told, _, _ = _launched(directory, makers, wanted, before, say)
+            for trace in (told.kafka, told.registry):
+                if isinstance(trace, LocalProcess):
+                    leash.release(trace.pid)
+        finally:
+            leash.close()
+    return told
 
 
 def down(told: StackRecord) -> None:
@@ -95,12 +106,15 @@ def down(told: StackRecord) -> None:
 
 def is_running(told: StackRecord) -> bool:
     """Whether both servers of a stack are alive."""
-    return all(
-        stack_record.is_alive(trace)
-        if isinstance(trace, LocalProcess)
-        else docker_stack.is_alive(trace)
-        for trace in (told.kafka, told.registry)
-    )
+    return _is_alive(told.kafka) and _is_alive(told.registry)
+
+
+def _is_alive(trace: Trace) -> bool:
+    match trace:
+        case LocalProcess():
+            return stack_record.is_alive(trace)
+        case DockerContainer():
+            return docker_stack.is_alive(trace)
 
 
 def directory_of(stacks: Path, name: str) -> Path:
@@ -110,6 +124,30 @@ def directory_of(stacks: Path, name: str) -> Path:
             f"{name!r} cannot name a stack: use lower-case letters, digits, - and _"
         )
     return stacks / name
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[StackRecord | None]:
+    """Keep every other process out of a directory, and tell of the stack that was there."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OperatorError(_in_use(directory)) from error
+        before = stack_record.read(directory)
+        if before and is_running(before):
+            raise OperatorError(_in_use(directory))
+        if before and (_is_alive(before.kafka) or _is_alive(before.registry)):
+            down(before)  # One of the two is left.
+        yield before
+
+
+def _in_use(directory: Path) -> str:
+    return (
+        f"a stack runs in {directory} already: end it, as `penstock stack down --name "
+        f"{directory.name}` does, or use another name"
+    )
 
 
 def _given(directory: Path, partitions: int) -> Stack | None:
@@ -127,11 +165,12 @@ def _given(directory: Path, partitions: int) -> Stack | None:
             )
 
 
-def _makers(directory: Path, leash: Leash | None, say: Say) -> Makers:
+def _makers(directory: Path, leash: Leash, say: Say, *, outlives: bool) -> Makers:
+    """Return how the servers are made; ``outlives``: they stay when this process ends."""
     if environment().engine is Engine.DOCKER:
         return Makers(
-            kafka=lambda chosen: docker_stack.broker(chosen.kafka, outlives=leash is None),
-            registry=lambda chosen: docker_stack.registry(chosen.registry, outlives=leash is None),
+            kafka=lambda chosen: docker_stack.broker(chosen.kafka, outlives=outlives),
+            registry=lambda chosen: docker_stack.registry(chosen.registry, outlives=outlives),
         )
     program = java()
     jars = fetched(say)
@@ -144,40 +183,20 @@ def _makers(directory: Path, leash: Leash | None, say: Say) -> Makers:
 
 
 def _launched(
-    directory: Path, partitions: int, wanted: Wanted, leash: Leash | None, say: Say
-) -> Stack:
-    """Start a stack and leave its record."""
-    directory = directory.resolve()
-    directory.mkdir(parents=True, exist_ok=True)
+    directory: Path, makers: Makers, wanted: Wanted, before: StackRecord | None, say: Say
+) -> tuple[StackRecord, Server, Server]:
+    """Start both servers, leave their record, and return it with them."""
     require_room(directory, _ROOM)
-    with (directory / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        before = stack_record.read(directory)
-        if before and is_running(before):
-            raise OperatorError(
-                f"a stack runs in {directory} already: `penstock stack down "
-                f"--name {directory.name}` ends it"
-            )
-        makers = _makers(directory, leash, say)
-        say("starting Kafka and the registry")
-        chosen, kafka, registry = started(makers, wanted, before.ports if before else (0, 0, 0))
-        stack_record.write(directory, _record(directory, chosen, kafka, registry))
-    return Stack(
-        directory, _servers(chosen), registry_url(chosen.registry), partitions, kafka, registry
-    )
-
-
-def _servers(chosen: Ports) -> str:
-    return f"{ports.LOOPBACK}:{chosen.kafka}"
-
-
-def _record(directory: Path, chosen: Ports, kafka: Server, registry: Server) -> StackRecord:
-    return StackRecord(
+    say("starting Kafka and the registry")
+    chosen, kafka, registry = started(makers, wanted, before.ports if before else (0, 0, 0))
+    told = StackRecord(
         name=directory.name,
         directory=str(directory),
-        bootstrap_servers=_servers(chosen),
+        bootstrap_servers=f"{ports.LOOPBACK}:{chosen.kafka}",
         registry_url=registry_url(chosen.registry),
         ports=chosen.all(),
         kafka=kafka.trace(),
         registry=registry.trace(),
     )
+    stack_record.write(directory, told)
+    return told, kafka, registry

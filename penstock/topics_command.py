@@ -4,6 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
+from ingest.feeds import FEEDS
 from penstock.addresses import (
     Named,
     ServersOption,
@@ -63,6 +64,4 @@ def check(
 
 
 def _wanted(partitions: int, replication: int) -> tuple[Topic, ...]:
-    from ingest.feeds import FEEDS  # noqa: PLC0415
-
     return all_topics(FEEDS, partitions=partitions, replication=replication)

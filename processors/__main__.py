@@ -32,7 +32,7 @@ def main() -> None:
         print(f"penstock-processors: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(_MISTAKE)
     _log_lines()
-    _tune_garbage_collection()
+    tune_garbage_collection()
     structlog.get_logger().info("listening", address=f"{host}:{port}")
     worker = faust.Worker(application(work, host, port), quiet=True, override_logging=False)
     worker.spinner = None
@@ -95,7 +95,7 @@ def _log_lines() -> None:
     logging.basicConfig(level=logging.CRITICAL)
 
 
-def _tune_garbage_collection() -> None:
+def tune_garbage_collection() -> None:
     """Spare the collector what stays for ever: a tenth of the CPU per event."""
     gc.collect()
     gc.freeze()

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.producer import sender
+from aiokafka.producer import message_accumulator, sender
+
+BatchBuilder = message_accumulator.BatchBuilder
 
 MARKERS_PAUSE: Final = 0.001
 """Seconds between two questions whether the last transaction's markers are written.

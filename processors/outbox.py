@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Mapping
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.producer.message_accumulator import BatchBuilder
 
-from processors.aiokafka_private import announce
+from processors.aiokafka_private import BatchBuilder, announce
 from schemas.codec import Headers
 from schemas.topics import partition_of
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from ingest.feeds import FEEDS
 from penstock.preparation import prepare
 from penstock.stack import Stack, local_stack
 
@@ -27,7 +28,5 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def prepared_stack(stack: Stack) -> Stack:
     """Give a stack with every topic and schema."""
-    from ingest.feeds import FEEDS  # noqa: PLC0415
-
     prepare(stack, FEEDS)
     return stack

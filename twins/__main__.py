@@ -13,7 +13,7 @@ from twins import TWINS
 from twins.faults import Faults
 
 EXAMPLE = """example:
-  python -m twins pepay --rate 50 --seed 1 --books pepay.jsonl
+  python -m twins NAME --rate 50 --seed 1 --books books.jsonl
   curl -X POST <control_url>/twin/drop
   curl -X POST <control_url>/twin/restart -d '{"seconds": 2}'
 """

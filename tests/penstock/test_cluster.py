@@ -66,7 +66,7 @@ def test_other_partition_count_is_refused_and_nothing_else_is_touched(
 ) -> None:
     cluster.apply([topic(partitions=2, retention_ms="1000")])
     other = Topic(f"{topic().name}-other", 1, 1)
-    with pytest.raises(OperatorError, match="has 2 partitions, wanted 3: .* fixed for life"):
+    with pytest.raises(OperatorError, match=r"has 2 partitions, wanted 3: .* fixed for life"):
         cluster.apply([other, topic(partitions=3, retention_ms="2000")])
     assert cluster.compare([topic(partitions=2, retention_ms="1000")]).lines == ()
     assert cluster.compare([other]).missing == (other,)

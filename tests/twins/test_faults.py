@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections import Counter
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 
 import aiohttp
@@ -71,6 +72,8 @@ async def test_the_books_are_what_a_client_received() -> None:
     assert read.pop(None) == summary.damaged > MANY * 0.03
     assert len(read) == summary.told == summary.facts == MANY
     assert read.total() - len(read) == summary.repeated > MANY * 0.04
+    sums = [sha256(text.encode()).hexdigest() for text in received]
+    assert sums == [line.sha256 for line in twin.books.lines]
     facts = [line for line in twin.books.lines if line.kind == "fact"]
     assert read == Counter(line.key[0] for line in facts)
     assert [key for text in received if (key := readable_event(text))] == [

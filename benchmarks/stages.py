@@ -1,0 +1,113 @@
+"""CPU per event of each stage of the processor, without Kafka.
+
+Each figure is the best of several passes over the same frames, in CPU time: what the
+stage costs when nothing else disturbs it.
+"""
+
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from time import process_time, time_ns
+
+from benchmarks.frames import Recording
+from processors.mapper import Mapper
+from processors.mappers import MAPPERS
+from processors.pipeline import Batch, process
+from processors.state import State, records_of
+from schemas.codec import (
+    cloud_event_headers,
+    encode_event,
+    pack_state,
+    raw_headers,
+    raw_record,
+)
+from schemas.records import Kind, Position, Raw, Via
+
+_PASSES = 5
+_TRANSACTION = 2_000
+
+
+def raws(recording: Recording) -> Iterator[Raw]:
+    """Yield the frames as ingest writes them."""
+    now = time_ns() // 1000
+    for sequence, frame in enumerate(recording.frames):
+        yield Raw(
+            provider=recording.provider,
+            account="main",
+            environment="sandbox",
+            via=Via.SOCKET,
+            route="benchmark",
+            kind=Kind.FRAME,
+            connection="benchmark",
+            sequence=sequence,
+            received_at=now,
+            value=frame,
+        )
+
+
+def stages(recording: Recording) -> dict[str, float]:
+    """Return stage → CPU µs per event; ``whole`` is all of it, in transactions."""
+    mapper = MAPPERS[recording.provider]
+    told = list(raws(recording))
+    headers = [(tuple(raw_headers(raw)), raw.value) for raw in told]
+    parts = [part for raw in told for part in mapper.open(raw, recording.keys)]
+    whole = _Whole(recording, mapper)
+    batch = whole.one_transaction(told)
+    events = [event for event, _ in batch.events]
+
+    def states() -> None:
+        for part in parts:
+            route = mapper.routes[part.kind]
+            list(route.states(route.decoder.decode(part.body), part, recording.keys))
+
+    def opened() -> None:
+        for raw in told:
+            list(mapper.open(raw, recording.keys))
+
+    each: dict[str, Callable[[], object]] = {
+        "read headers": lambda: [raw_record(*pair) for pair in headers],
+        "open, verify": opened,
+        "decode, map": states,
+        "evidence hash": lambda: [sha256(raw.value).hexdigest() for raw in told],
+        "encode Avro": lambda: [encode_event(event) for event in events],
+        "event headers": lambda: [cloud_event_headers(event) for event in events],
+        "pack state": lambda: [pack_state(record) for record in records_of(batch, {})],
+        "whole": lambda: whole.in_transactions(headers),
+    }
+    return {name: _best(stage) / len(told) for name, stage in each.items()}
+
+
+class _Whole:
+    def __init__(self, recording: Recording, mapper: Mapper) -> None:
+        self._keys, self._mapper = recording.keys, mapper
+        self._topic = f"raw.{recording.provider}"
+
+    def one_transaction(self, told: list[Raw]) -> Batch:
+        batch = Batch(State(), time_ns() // 1000)
+        for offset, raw in enumerate(told):
+            process(raw, Position(self._topic, 0, offset), self._mapper, self._keys, batch)
+        return batch
+
+    def in_transactions(self, headers: list[tuple[tuple[tuple[str, bytes], ...], bytes]]) -> None:
+        """Do all that a task does but talk to Kafka."""
+        state = State()
+        for begun in range(0, len(headers), _TRANSACTION):
+            batch = Batch(state, time_ns() // 1000)
+            for offset, pair in enumerate(headers[begun : begun + _TRANSACTION], begun):
+                raw = raw_record(*pair)
+                process(raw, Position(self._topic, 0, offset), self._mapper, self._keys, batch)
+            for event, _ in batch.events:
+                cloud_event_headers(event)
+                _ = event.key
+            for record in records_of(batch, {self._topic: begun}):
+                pack_state(record)
+                state.apply(record)
+
+
+def _best(stage: Callable[[], object]) -> float:
+    """Return µs of CPU of the best pass."""
+    taken = []
+    for _ in range(_PASSES):
+        begun = process_time()
+        stage()
+        taken.append(process_time() - begun)
+    return min(taken) * 1e6

@@ -1,0 +1,174 @@
+"""What the two feeds know of their providers, besides the recorded frames."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ingest.feed import (
+    Account,
+    Answer,
+    Close,
+    Cursor,
+    Disconnected,
+    End,
+    FeedError,
+    Keep,
+    Refusal,
+    Refused,
+    Unauthorized,
+    Unresumable,
+)
+from ingest.feeds import FEEDS
+
+PEPAY, TRANSAK = FEEDS["pepay"], FEEDS["transak"]
+CURSOR = Cursor((1, 2), "evt_1-2")
+
+
+def account(provider: str, options: dict[str, Any]) -> Account:
+    return Account(
+        provider=provider,
+        name="main",
+        environment="sandbox",
+        url=FEEDS[provider].endpoints["sandbox"],
+        options=options,
+        secrets={"api_key": "k3y"},
+    )
+
+
+def event(event_id: object, kind: str = "event") -> str:
+    return json.dumps({"id": event_id, "object": kind})
+
+
+def test_event_ids_are_compared_as_numbers() -> None:
+    nine, ten = (
+        PEPAY.cursor(event("evt_1734780000000-9")),
+        PEPAY.cursor(event("evt_1734780000000-10")),
+    )
+    assert nine
+    assert ten
+    assert nine < ten
+    assert ten == Cursor((1734780000000, 10), "evt_1734780000000-10")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        event("evt_123"),
+        event("evt_1-2", kind="ws_control"),
+        event("evt_1-2x"),
+        event("evt_٣-2"),
+        event(17),
+        '{"object":"event"}',
+        '{"id":"evt_1-2","object":"eve',
+        "[" * 200_000,
+        b"\xff",
+        "",
+    ],
+)
+def test_a_frame_without_an_ordered_id_moves_no_cursor(frame: str | bytes) -> None:
+    assert PEPAY.cursor(frame) is None
+
+
+def test_transak_cannot_resume() -> None:
+    assert TRANSAK.cursor('{"event":"ORDER_CREATED","data":"{}"}') is None
+
+
+def test_only_the_feed_whose_events_have_ids_may_run_twice() -> None:
+    assert {name for name, feed in FEEDS.items() if feed.replicas} == {"pepay"}
+
+
+def test_a_refused_query_is_tried_without_the_cursor_if_there_was_one() -> None:
+    main = account("pepay", {})
+    assert isinstance(PEPAY.dialect(main, CURSOR).refused(Refusal(400)), Unresumable)
+    assert isinstance(PEPAY.dialect(main, None).refused(Refusal(400)), Refused)
+    assert isinstance(PEPAY.dialect(main, CURSOR).closed(Close(4499)), Unauthorized)
+
+
+@pytest.mark.parametrize(
+    ("frame", "meaning"),
+    [
+        ('{"object":"ws_error","code":"TOKEN_EXPIRED"}', Unauthorized),
+        ('{"object":"ws_error","message":"Invalid API key"}', Unauthorized),
+        ('{"object":"ws_error","message":"shutting down"}', Disconnected),
+        (b'{"object":"ws_error"}', Disconnected),
+    ],
+)
+def test_a_ws_error_is_kept_and_ends_the_connection(
+    frame: str | bytes, meaning: type[FeedError]
+) -> None:
+    keep, end = PEPAY.dialect(account("pepay", {}), None).received(frame)
+    assert keep == Keep(frame, useful=False)
+    assert isinstance(end, End)
+    assert type(end.error) is meaning
+
+
+@pytest.mark.parametrize(
+    "frame", [event("evt_1-2"), "", "[]", "not JSON", b"\xff", event(1, "ws_hint")]
+)
+def test_everything_else_is_kept(frame: str | bytes) -> None:
+    assert list(PEPAY.dialect(account("pepay", {}), None).received(frame)) == [Keep(frame)]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "meaning"),
+    [
+        (401, b"{}", Unauthorized),
+        (429, b"{}", Disconnected),
+        (502, b"<html>", Disconnected),
+        (200, b"<html>", Disconnected),
+        (200, b'{"data":{}}', Disconnected),
+    ],
+)
+def test_a_mint_without_a_token_means_what_http_says(
+    status: int, body: bytes, meaning: type[FeedError]
+) -> None:
+    mint = PEPAY.mint(account("pepay", {"auth": "token"}))
+    assert mint
+    with pytest.raises(meaning):
+        mint.secrets(Answer(status=status, retry_after=None, body=body))
+
+
+@pytest.mark.parametrize(
+    ("provider", "options", "line"),
+    [
+        ("pepay", {"auth": "basic"}, "Invalid enum value 'basic' - at `$.auth`"),
+        ("pepay", {"typos": []}, "Object contains unknown field `typos`"),
+        ("pepay", {"types": []}, "types: expected names like invoice.* in a list"),
+        ("pepay", {"types": ["a b"]}, "types: expected names like invoice.* in a list"),
+        (
+            "transak",
+            {"public_channels": "x"},
+            "Expected `array`, got `str` - at `$.public_channels`",
+        ),
+        (
+            "transak",
+            {"public_channels": ["fit"], "partner_orders": ["un fit"]},
+            (
+                "channel 3 (API key, public_channels, partner_orders)"
+                ": expected letters, digits and _-=@,.; only"
+            ),
+        ),
+        (
+            "transak",
+            {"partner_orders": ["x" * 161]},
+            (
+                "channel 2 (API key, public_channels, partner_orders)"
+                ": expected 1 to 164 characters, found 165"
+            ),
+        ),
+    ],
+)
+def test_options_that_cannot_work_are_named_in_one_line(
+    provider: str, options: dict[str, Any], line: str
+) -> None:
+    with pytest.raises(ValueError, match=r".") as raised:
+        FEEDS[provider].check(account(provider, options))
+    assert str(raised.value) == line
+
+
+def test_what_would_hold_a_secret_does_not_show_it() -> None:
+    for name, feed in FEEDS.items():
+        main = account(name, {"auth": "token"} if name == "pepay" else {})
+        shown = f"{main} {feed.mint(main)} {feed.address(account(name, {}), None)}"
+        assert "k3y" not in shown

@@ -1,0 +1,219 @@
+"""The command as an operator meets it: one line when something is wrong, never a traceback."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from penstock.checkout import STACKS
+from penstock.ports import LOOPBACK, free
+from penstock.stack import Stack
+from schemas.codec import schema_text
+from schemas.registry import SUBJECTS
+
+Told = subprocess.CompletedProcess[str]
+Penstock = Callable[..., Told]
+
+PROGRESS = ["penstock: starting Kafka and the registry"]
+COMMANDS = [
+    [],
+    ["stack"],
+    ["stack", "up"],
+    ["stack", "down"],
+    ["stack", "status"],
+    ["topics"],
+    ["topics", "apply"],
+    ["topics", "check"],
+    ["schemas"],
+    ["schemas", "check"],
+    ["schemas", "register"],
+    ["schemas", "show"],
+]
+
+
+@pytest.fixture
+def penstock(tmp_path: Path) -> Penstock:
+    """Give the command, run in an empty directory with an empty environment."""
+
+    def run(*words: str, **variables: str) -> Told:
+        environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
+        return subprocess.run(
+            [sys.executable, "-m", "penstock", *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+
+    return run
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """Give the name of a stack that nobody else has, and throw away what is left of it."""
+    name = f"test-{os.getpid()}"
+    yield name
+    shutil.rmtree(STACKS / name, ignore_errors=True)
+
+
+def assert_one_line(told: Told, *words: str) -> None:
+    said = [line for line in told.stderr.splitlines() if line not in PROGRESS]
+    assert told.returncode == 1
+    assert len(said) == 1, told.stderr
+    assert said[0].startswith("penstock: ")
+    for word in words:
+        assert word in said[0]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_and_those_that_act_an_example(
+    penstock: Penstock, command: list[str]
+) -> None:
+    told = penstock(*command, "--help")
+    assert told.returncode == 0
+    assert ("Example: penstock" in told.stdout) == (len(command) == 2)
+
+
+def status_of(penstock: Penstock, name: str) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = json.loads(penstock("stack", "status", "--json").stdout)
+    (told,) = [row for row in rows if row["name"] == name]
+    return told
+
+
+def test_stack_lives_from_up_to_down(penstock: Penstock, name: str) -> None:
+    up = penstock("stack", "up", "--name", name)
+    assert up.returncode == 0, up.stderr
+    told = status_of(penstock, name)
+    assert told["running"]
+    assert told["bootstrap_servers"] in up.stdout
+
+    assert "running" in penstock("stack", "status").stdout
+    again = penstock("stack", "up", "--name", name)
+    assert told["bootstrap_servers"] in again.stdout
+
+    psutil.Process(told["registry"]["pid"]).kill()
+    mended = penstock("stack", "up", "--name", name)
+    assert mended.returncode == 0, mended.stderr
+    assert told["bootstrap_servers"] in mended.stdout
+    told = status_of(penstock, name)
+
+    applied = penstock("topics", "apply", "--stack", name, "--partitions", "2")
+    assert applied.returncode == 0, applied.stderr
+    assert penstock("schemas", "register", "--stack", name).returncode == 0
+
+    down = penstock("stack", "down", "--name", name, "--delete")
+    assert down.returncode == 0, down.stderr
+    assert not psutil.pid_exists(told["kafka"]["pid"])
+    assert not psutil.pid_exists(told["registry"]["pid"])
+    assert not (STACKS / name).exists()
+
+
+def test_stack_that_the_environment_names_is_not_started(penstock: Penstock) -> None:
+    told = penstock(
+        "stack",
+        "up",
+        PENSTOCK_BOOTSTRAP_SERVERS="kafka.example:9092",
+        PENSTOCK_REGISTRY_URL="http://registry.example",
+    )
+    assert told.returncode == 0
+    assert "nothing was started" in told.stdout
+
+
+def test_missing_java_is_one_line(penstock: Penstock, name: str) -> None:
+    told = penstock("stack", "up", "--name", name, PATH="/nowhere")
+    assert_one_line(told, "Java 17 or later", "STACK=docker")
+
+
+def test_missing_docker_engine_is_one_line(penstock: Penstock, name: str) -> None:
+    told = penstock(
+        "stack", "up", "--name", name, STACK="docker", DOCKER_HOST="unix:///nowhere/docker.sock"
+    )
+    assert_one_line(told, "STACK=docker", "unset STACK")
+
+
+def test_taken_port_is_one_line(penstock: Penstock, name: str) -> None:
+    with socket.socket() as somebody:
+        somebody.bind((LOOPBACK, 0))
+        somebody.listen()
+        port = str(somebody.getsockname()[1])
+        told = penstock("stack", "up", "--name", name, "--registry-port", port)
+    assert_one_line(told, f"{LOOPBACK}:{port} is taken", "the registry")
+
+
+def test_stack_that_is_not_there_is_one_line(penstock: Penstock) -> None:
+    assert_one_line(penstock("stack", "down", "--name", "nobody"), "nobody", "stack status")
+    assert_one_line(penstock("topics", "check", "--stack", "nobody"), "stack up --name nobody")
+
+
+def test_name_that_leaves_the_directory_is_refused(penstock: Penstock) -> None:
+    assert_one_line(penstock("stack", "up", "--name", "../x"), "cannot name a stack")
+
+
+def test_unreachable_servers_are_one_line(penstock: Penstock) -> None:
+    (port,) = free(1)
+    registry = f"http://{LOOPBACK}:{port}/apis/ccompat/v7"
+    for action in ("check", "register", "show"):
+        told = penstock("schemas", action, PENSTOCK_REGISTRY_URL=registry)
+        assert_one_line(told, registry, "PENSTOCK_REGISTRY_URL")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("[kafka", "not TOML"),
+        ("[kafka]\nservers = 'x:1'", "kafka.servers"),
+        ("[kafka]\nbootstrap_servers = 9092", "kafka.bootstrap_servers"),
+    ],
+)
+def test_bad_settings_file_is_one_line(
+    penstock: Penstock, tmp_path: Path, text: str, word: str
+) -> None:
+    (tmp_path / "penstock.toml").write_text(text)
+    assert_one_line(penstock("topics", "check"), "penstock.toml", word)
+
+
+def test_settings_file_that_is_not_there_is_one_line(penstock: Penstock) -> None:
+    told = penstock("topics", "check", "--settings", "elsewhere.toml")
+    assert_one_line(told, "elsewhere.toml")
+
+
+def test_settings_file_says_where_the_registry_is(
+    penstock: Penstock, tmp_path: Path, prepared_stack: Stack
+) -> None:
+    (tmp_path / "penstock.toml").write_text(
+        f'[registry]\nurl = "{prepared_stack.registry_url}"\n[ingest]\nhttp = "127.0.0.1:0"\n'
+    )
+    told = penstock("schemas", "show")
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.count("FULL_TRANSITIVE") == len(SUBJECTS)
+
+
+def test_topics_check_tells_what_differs_and_apply_refuses_it(
+    penstock: Penstock, prepared_stack: Stack
+) -> None:
+    servers = ("--bootstrap-servers", prepared_stack.bootstrap_servers)
+    assert penstock("topics", "check", *servers, "--partitions", "4").returncode == 0
+    check = penstock("topics", "check", *servers, "--partitions", "5")
+    assert check.returncode == 1
+    assert "events: has 4 partitions, wanted 5" in check.stdout
+    assert_one_line(
+        penstock("topics", "apply", *servers, "--partitions", "5"), "nothing was changed"
+    )
+
+
+def test_schema_is_printed_byte_for_byte(penstock: Penstock) -> None:
+    assert penstock("schemas", "show", "events-value").stdout == schema_text("event")
+
+
+def test_subject_that_is_not_ours_is_one_line(penstock: Penstock) -> None:
+    assert_one_line(penstock("schemas", "show", "event"), "events-value")
