@@ -40,6 +40,9 @@ class _OwnKafka(BootStrategy):
 class _Host(faust.App):
     BootStrategy = _OwnKafka
 
+    def _create_directories(self) -> None:
+        """Make none: they are for Faust's tables, and there is no table."""
+
 
 class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
     """The tasks of this process: who they are follows the group's assignment."""

@@ -55,5 +55,11 @@ class TooLarge(FrameError):
     reason = Reason.TOO_LARGE
 
 
+class Crashed(FrameError):
+    """It killed its task, twice while it was alone."""
+
+    reason = Reason.CRASHED
+
+
 class OperatorError(Exception):
     """Something of ours is wrong: one line that says what, where and what to do."""

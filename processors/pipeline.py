@@ -16,6 +16,7 @@ from processors.coverage import follow_mark
 from processors.errors import (
     BeyondHorizon,
     Conflict,
+    Crashed,
     FrameError,
     InvalidValue,
     Malformed,
@@ -56,6 +57,17 @@ class Memory(Protocol):
     def fact(self, key: bytes) -> FactSeen | None: ...
     def entity(self, key: bytes) -> EntitySeen | None: ...
     def channel(self, name: str) -> ChannelSeen | None: ...
+
+
+class Guard(Protocol):
+    """Knows which parts killed their task, and wants to know which one is next."""
+
+    def is_condemned(self, position: Position, part: int) -> bool: ...
+    def enter(self, position: Position, part: int) -> None: ...
+
+
+WHOLE: Final = -1
+"""Stands for a frame of which no part was reached yet, where parts are numbered."""
 
 
 @dataclass(slots=True)
@@ -106,29 +118,41 @@ class _Frame:
     sha256: str
 
 
-def process(
+def process(  # noqa: PLR0913, PLR0917 - a record, how to read it, and where it goes
     raw: Raw,
     position: Position,
     mapper: Mapper,
     keys: Keys,
     batch: Batch,
+    guard: Guard | None = None,
 ) -> None:
     """Add to ``batch`` all that one raw record leads to.
 
     Never raises for what a provider sent: each part leaves by exactly one door, as
-    events, as silence on purpose, or as one rejected record.
+    events, as silence on purpose, or as one rejected record. ``guard`` is there while
+    a record is suspected to have killed its task.
     """
     follow_mark(raw, position, batch)
     if raw.kind is not Kind.FRAME:
         return
     frame = _Frame(raw, position, mapper, sha256(raw.value).hexdigest())
     try:
+        _pass(guard, position, WHOLE)
         parts = list(mapper.open(raw, keys))
     except _UNREADABLE as error:
         batch.rejected.append(_rejected(frame, "", _as_frame_error(error), None, batch))
         return
     for index, part in enumerate(parts):
-        _tell_whole(frame, index, part, keys, batch)
+        _tell_whole(frame, index, part, keys, batch, guard)
+
+
+def _pass(guard: Guard | None, position: Position, part: int) -> None:
+    """Let a part in that may be tried; raise ``Crashed`` for one that may not."""
+    if guard is None:
+        return
+    if guard.is_condemned(position, part):
+        raise Crashed("it killed its task twice while nothing else was processed")
+    guard.enter(position, part)
 
 
 # A document nested deeper than the interpreter's stack is as unreadable as a torn one.
@@ -147,10 +171,13 @@ def _as_frame_error(error: Exception) -> FrameError:
             return Malformed("$: expected UTF-8 text, found bytes that are not")
 
 
-def _tell_whole(frame: _Frame, index: int, part: Part, keys: Keys, batch: Batch) -> None:
+def _tell_whole(  # noqa: PLR0913, PLR0917 - as process, for one part
+    frame: _Frame, index: int, part: Part, keys: Keys, batch: Batch, guard: Guard | None
+) -> None:
     """Tell all that a part states, or reject it whole."""
     statement = None
     try:
+        _pass(guard, frame.position, index)
         statements = _statements(frame.mapper, part, keys)
         inner = batch if len(statements) == 1 else Batch(batch, batch.published_at)
         for number, statement in enumerate(statements):

@@ -9,7 +9,7 @@ import pytest
 
 from processors.errors import Malformed
 from processors.mapper import Keys, Mapper, Part, Route, Statement, Wire, money
-from processors.pipeline import HORIZON, Batch, Delivered, foreign, process
+from processors.pipeline import HORIZON, WHOLE, Batch, Delivered, Guard, foreign, process
 from processors.state import State, records_of
 from schemas.records import (
     Authority,
@@ -116,6 +116,7 @@ class Desk:
     def __init__(self) -> None:
         self.state = State()
         self.sequence = 0
+        self.guard: Guard | None = None
 
     def tell(
         self,
@@ -142,7 +143,7 @@ class Desk:
 
     def commit(self, raw: Raw) -> Batch:
         batch = Batch(self.state, NOW + 1)
-        process(raw, Position("raw.acme", 0, self.sequence), ACME, KEYS, batch)
+        process(raw, Position("raw.acme", 0, self.sequence), ACME, KEYS, batch, self.guard)
         for record in records_of(batch, {"raw.acme": self.sequence + 1}):
             self.state.apply(record)
         return batch
@@ -350,3 +351,35 @@ def test_what_was_learnt_survives_a_restart() -> None:
         restored.apply(StateRecord({}, {key: fact}, {}, {}))
     desk.state = restored
     assert desk.tell(payment("created", version=1)).duplicates == [("acme", "socket")]
+
+
+class Condemned:
+    """Some parts killed their task before."""
+
+    def __init__(self, *parts: int) -> None:
+        self.parts = parts
+        self.entered: list[int] = []
+
+    def is_condemned(self, position: Position, part: int) -> bool:
+        return part in self.parts
+
+    def enter(self, position: Position, part: int) -> None:
+        self.entered.append(part)
+
+
+def test_a_part_that_killed_its_task_is_rejected_and_takes_no_neighbour_along() -> None:
+    desk = Desk()
+    desk.guard = guard = Condemned(0)
+    batch = desk.tell(payment("created"), ("hello", {}), payment("completed"))
+    assert [(rejected.reason, rejected.part) for rejected in batch.rejected] == [
+        (Reason.CRASHED, "/0/1")
+    ]
+    assert [event.type for event, _ in batch.events] == ["transfer.completed"]
+    assert guard.entered == [WHOLE, 1, 2]
+
+
+def test_a_frame_that_died_before_its_parts_is_rejected_unopened() -> None:
+    desk = Desk()
+    desk.guard = Condemned(WHOLE)
+    (rejected,) = desk.tell(payment("created")).rejected
+    assert (rejected.reason, rejected.part) == (Reason.CRASHED, "")
