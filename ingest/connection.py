@@ -33,6 +33,8 @@ Dial = Callable[[Address], AbstractAsyncContextManager[Wire | Refusal]]
 
 ALIVE_EVERY = 10.0
 """Seconds without a record after which the next sign of life is recorded."""
+_DRAIN_WITHIN = 1.0
+"""Seconds for what had arrived when we were asked to stop."""
 
 
 class Journal(Protocol):
@@ -98,6 +100,7 @@ class _Conversation:
             await self._perform(self.dialect.opened())
             while not self.patience.stopped:
                 await self._turn()
+            await self._drain()
         except FeedError as error:
             await self._ended(Closed(error.cause, str(error)))
             raise
@@ -113,6 +116,12 @@ class _Conversation:
             case _:
                 await self._perform(self.dialect.received(frame))
         await self._prove()
+
+    async def _drain(self) -> None:
+        """Keep what has arrived already: some providers tell nothing twice."""
+        until = _now() + _DRAIN_WITHIN
+        while _now() < until and isinstance(frame := await self._heard(), str | bytes):
+            await self._perform(self.dialect.received(frame))
 
     async def _heard(self) -> Frame | Close | None:
         """Return what comes next, or None when it is time to look at the clock."""

@@ -256,7 +256,7 @@ class Feed:
     """Raises ``ValueError`` with one line if the options cannot work."""
     address: Callable[[Account, Cursor | None], Address]
     dialect: Callable[[Account, Cursor | None], Dialect]
-    cursor: Callable[[Frame], Cursor | None] = lambda _frame: None
-    """The cursor that a kept frame carries."""
+    cursor: Callable[[Frame], Cursor | None] | None = None
+    """The cursor that a kept frame carries; None where the provider replays nothing."""
     mint: Callable[[Account], Mint | None] = lambda _account: None
     """What to ask for before each dial."""

@@ -37,7 +37,7 @@ class RawJournal:
 
     async def keep(self, frame: Keep, received_at: Micros) -> None:
         value = frame.frame.encode() if isinstance(frame.frame, str) else frame.frame
-        cursor = self.feed.cursor(frame.frame)
+        cursor = self.feed.cursor(frame.frame) if self.feed.cursor else None
         await self._append(Kind.FRAME, value, received_at, frame, cursor)
 
     async def mark(self, kind: Kind, received_at: Micros, why: Closed | None = None) -> None:

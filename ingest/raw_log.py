@@ -33,6 +33,9 @@ whose partition has no leader for this long; and it waits this long for an answe
 _ABANDON_WITHIN = 2.0
 _RETRY_START = 1.0
 _SAY_EVERY = 5
+_SLOW = 5.0
+_SAY_AGAIN = 60.0
+"""Seconds: one line per outage, and not one per record that was in flight."""
 _TAIL = 1_000
 _LONGEST_TAIL = 128_000
 """Records; ``alive`` marks of twelve hours of four quiet accounts in one partition, and more."""
@@ -49,6 +52,7 @@ class RawLog:
         self._partitions: dict[str, int] = {}
         self._in_flight = 0
         self._room = asyncio.Event()
+        self._quiet_until = 0.0
         self._producer: AIOKafkaProducer = None
         """None until started."""
 
@@ -141,7 +145,13 @@ class RawLog:
         if error := ticket.exception():
             self.failed.set_exception(_lost("raw", error))
         else:
-            self._metrics.append_seconds.observe(monotonic() - sent_at)
+            self._took(monotonic() - sent_at)
+
+    def _took(self, seconds: float) -> None:
+        self._metrics.append_seconds.observe(seconds)
+        if seconds > _SLOW and monotonic() > self._quiet_until:
+            self._quiet_until = monotonic() + _SAY_AGAIN
+            _log.warning("kafka was slow to acknowledge", seconds=round(seconds, 1))
 
     async def close(self) -> None:
         """Wait until everything is acknowledged."""

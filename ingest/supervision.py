@@ -81,11 +81,14 @@ class Supervision:
 
     async def _recall(self) -> None:
         """Find the furthest event that an earlier process left in raw."""
+        read = self.feed.cursor
+        if read is None:
+            return
         async for piece in self.raw_log.tail(self.settings.provider, self.settings.name):
             frames = (
                 raw.value for raw in piece if raw.kind is Kind.FRAME and raw.via is Via.SOCKET
             )
-            cursors = [cursor for frame in frames if (cursor := self.feed.cursor(frame))]
+            cursors = [cursor for frame in frames if (cursor := read(frame))]
             if cursors:
                 self.cursor = max(cursors)
                 return

@@ -148,10 +148,11 @@ def reconcile(
 
 def read_events(bootstrap_servers: str, registry_url: str) -> Iterator[Mapping[str, Any]]:
     """Yield every event, decoded as another team would."""
-    decode = AvroDeserializer(SchemaRegistryClient({"url": registry_url}))
     context = SerializationContext(topics.EVENTS, MessageField.VALUE)
-    for message in whole(bootstrap_servers, topics.EVENTS):
-        yield decode(message.value(), context)
+    with SchemaRegistryClient({"url": registry_url}) as registry:
+        decode = AvroDeserializer(registry)
+        for message in whole(bootstrap_servers, topics.EVENTS):
+            yield decode(message.value(), context)
 
 
 def _differences(expected: Expected, event: Mapping[str, Any]) -> Iterator[str]:

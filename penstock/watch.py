@@ -1,6 +1,6 @@
 """What is visible on ``events`` and ``rejected`` while it happens."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event, Thread
@@ -40,10 +40,10 @@ class Watch:
     def __init__(self, bootstrap_servers: str, registry_url: str, providers: Sequence[str]) -> None:
         self.seen: Mapping[str, Seen] = {provider: Seen() for provider in providers}
         self.last: deque[Mapping[str, Any]] = deque(maxlen=_LAST)
-        self.changes: Counter[str] = Counter()
         self.first_at: float | None = None
         """When the first event was visible, in seconds since the epoch."""
-        self._decode = AvroDeserializer(SchemaRegistryClient({"url": registry_url}))
+        self._registry = SchemaRegistryClient({"url": registry_url})
+        self._decode = AvroDeserializer(self._registry)
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap_servers,
@@ -72,6 +72,7 @@ class Watch:
         self._stopping.set()
         self._thread.join()
         self._consumer.close()
+        self._registry.close()
 
     def _follow(self) -> None:
         while not self._stopping.is_set():

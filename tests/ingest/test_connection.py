@@ -221,6 +221,22 @@ async def test_a_stop_ends_the_wait_and_is_marked() -> None:
     assert journal.records[-1][:2] == (Kind.CLOSED, Closed("stopped"))
 
 
+async def test_what_had_arrived_before_a_stop_is_kept() -> None:
+    patience, wire = Patience(), ScriptedWire(["a", "b"])
+    journal = Memory(marked=lambda _kind: patience.stop())
+    await asyncio.wait_for(
+        follow(
+            Address("ws://nowhere"),
+            plain(),
+            dial=dialling(wire),
+            journal=journal,
+            patience=patience,
+        ),
+        10,
+    )
+    assert journal.kinds == [Kind.OPENED, Kind.FRAME, Kind.FRAME, Kind.CLOSED]
+
+
 async def test_a_stop_ends_a_dial_that_hangs() -> None:
     dialled = asyncio.Event()
 
