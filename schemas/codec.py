@@ -96,10 +96,10 @@ _word: Final = lru_cache(4096)(_string)
 """For texts of which there are few: remembered, they cost a third."""
 
 _WORDS: Final = frozenset(
-    "type provider account environment provider_type entity_kind change authority time_source "
+    "type provider account environment provider_type entity_kind change authority time_source "  # noqa: SIM905
     "via topic verified mapper status provider_status currency direction method side "
     "payment_method network name market order_type token retailer price_currency "
-    "quantity_currency action game source severity".split()  # noqa: SIM905 - words, as words
+    "quantity_currency action game source severity".split()
 )
 
 
