@@ -8,13 +8,13 @@ https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-d
 
 import json
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Context, Decimal, Inexact
 from functools import lru_cache
 from importlib import resources
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from schemas.records import (
     Authority,
@@ -294,6 +294,9 @@ _TOLD: Final = struct.Struct(">B8s")
 _STATUSES: Final = tuple(Status)
 _STATUS_POSITION: Final = {status: position for position, status in enumerate(Status)}
 _HAS_VERSION, _IS_FINAL = 1, 2
+_FACT_ENTRY: Final = struct.Struct(f"16s{_FACT.size}s")
+_FACT_FLAGS: Final = 9
+_ENTITY_TOUCHED: Final = 22
 
 _PATHS: Final = {
     (via, authority): 1 << position
@@ -363,8 +366,8 @@ def pack_state(state: StateRecord) -> bytes:
         packed = pack_entity(entity)
         parts += (key, _LEN16.pack(len(packed)), packed)
     parts.append(_LEN16.pack(len(state.channels)))
-    for name, (alive_at, connection, cause) in state.channels.items():
-        parts += (_text(name), _I64.pack(alive_at), _text(connection), _text(cause))
+    for name, channel in state.channels.items():
+        parts += (_text(name), pack_channel(channel))
     return b"".join(parts)
 
 
@@ -393,24 +396,68 @@ class _Reader:
         return self.take(self.one(_LEN16)).decode()
 
 
-def unpack_state(packed: bytes) -> StateRecord:
-    """Return a ``state`` record; ``ValueError`` if it is torn or of a later version."""
+class PackedState(NamedTuple):
+    """A ``state`` record cut into its parts, facts and entities left packed."""
+
+    positions: Mapping[str, int]
+    facts: Sequence[tuple[bytes, bytes]]
+    entities: Sequence[tuple[bytes, bytes]]
+    channels: Mapping[str, ChannelSeen]
+
+
+def split_state(packed: bytes) -> PackedState:
+    """Cut a ``state`` record apart; ``ValueError`` if it is torn or of a later version.
+
+    A local store takes the parts as they are: a rebuild of ten million ids has no time
+    to make an object of each.
+    """
     reader = _Reader(packed)
     version, positions = _HEAD.unpack(reader.take(_HEAD.size))
     if version != _STATE_VERSION:
         raise ValueError(f"state record: expected version 1, found {version}")
     offsets = {reader.text(): reader.one(_I64) for _ in range(positions)}
-    facts = {
-        reader.take(16): unpack_fact(reader.take(_FACT.size)) for _ in range(reader.one(_LEN32))
-    }
-    entities = {
-        reader.take(16): unpack_entity(reader.take(reader.one(_LEN16)))
-        for _ in range(reader.one(_LEN32))
-    }
+    facts = list(_FACT_ENTRY.iter_unpack(reader.take(_FACT_ENTRY.size * reader.one(_LEN32))))
+    entities = [
+        (reader.take(16), reader.take(reader.one(_LEN16))) for _ in range(reader.one(_LEN32))
+    ]
     channels = {
         reader.text(): ChannelSeen(reader.one(_I64), reader.text(), reader.text())
         for _ in range(reader.one(_LEN16))
     }
     if reader.at < len(packed):
         raise ValueError(f"state record: {len(packed) - reader.at} bytes after its end")
-    return StateRecord(offsets, facts, entities, channels)
+    return PackedState(offsets, facts, entities, channels)
+
+
+def unpack_state(packed: bytes) -> StateRecord:
+    """Return a ``state`` record; ``ValueError`` if it is torn or of a later version."""
+    positions, facts, entities, channels = split_state(packed)
+    return StateRecord(
+        positions,
+        {key: unpack_fact(fact) for key, fact in facts},
+        {key: unpack_entity(entity) for key, entity in entities},
+        channels,
+    )
+
+
+def tells_fact(packed_fact: bytes) -> bool:
+    """Return ``FactSeen.is_fact``, unpacking nothing else."""
+    return bool(packed_fact[_FACT_FLAGS])
+
+
+def touched_at(packed_entity: bytes) -> int:
+    """Return ``EntitySeen.touched_at``, unpacking nothing else. ``ValueError`` if torn."""
+    if len(packed_entity) < _ENTITY.size:
+        raise ValueError(f"state record: entity of {len(packed_entity)} bytes")
+    (seconds,) = _LEN32.unpack_from(packed_entity, _ENTITY_TOUCHED)
+    return int(seconds)
+
+
+def pack_channel(channel: ChannelSeen) -> bytes:
+    alive_at, connection, cause = channel
+    return _I64.pack(alive_at) + _text(connection) + _text(cause)
+
+
+def unpack_channel(packed: bytes) -> ChannelSeen:
+    reader = _Reader(packed)
+    return ChannelSeen(reader.one(_I64), reader.text(), reader.text())
