@@ -1,6 +1,7 @@
 """`python -m processors --settings penstock.toml`: raw topics in, canonical topics out."""
 
 import argparse
+import asyncio
 import gc
 import logging
 import socket
@@ -14,6 +15,7 @@ from processors.app import application
 from processors.errors import OperatorError
 from processors.mappers import MAPPERS
 from processors.settings import Settings, key_ring, load
+from processors.store import Buffers
 from processors.task import Work
 from schemas import topics
 from schemas.codec import confluent
@@ -77,6 +79,9 @@ def _work(settings: Settings) -> Work:
         inputs={topics.raw(provider): mapper for provider, mapper in MAPPERS.items()},
         keys=key_ring(settings),
         prefixes={topic: confluent(number) for topic, number in prefixes.items()},
+        state_directory=settings.processors.state_directory,
+        buffers=Buffers(),
+        turns=asyncio.Semaphore(2),
     )
 
 

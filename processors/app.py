@@ -23,7 +23,8 @@ from processors import metrics
 from processors.aiokafka_private import shorten_pauses
 from processors.assignor import ByPartitionNumber
 from processors.errors import OperatorError
-from processors.task import Task, Work, reached
+from processors.restore import reached
+from processors.task import Task, Work
 from schemas import topics
 
 _log = structlog.get_logger()

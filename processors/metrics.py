@@ -20,7 +20,12 @@ LATENCY = Histogram(
 )
 COMMIT = Histogram("penstock_transaction_seconds", "One whole transaction.", buckets=_SECONDS)
 TASKS = Gauge("penstock_tasks", "Partitions that this worker owns and has restored.")
-REMEMBERED = Gauge("penstock_remembered_facts", "Facts in memory.", ["partition"])
+REMEMBERED = Gauge("penstock_remembered_facts", "About how many.", ["partition"])
+DISAGREEMENTS = Counter(
+    "penstock_position_disagreements",
+    "Inputs whose committed offset was not the position in state when a task took over.",
+    ["topic"],
+)
 
 
 def committed(batch: Batch, seconds: float, visible_at: int) -> None:

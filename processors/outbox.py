@@ -49,11 +49,15 @@ class Outbox:
         )
         return appended is not None
 
-    async def written(self) -> None:
-        """Send everything, and return when every record of it is acknowledged."""
+    async def written(self) -> Mapping[TopicPartition, int]:
+        """Send everything; once all is acknowledged, return the offset after it everywhere."""
         announce(self._producer, self._open)
         sent = []
-        for at, batch in [*self._full, *self._open.items()]:
+        batches = [*self._full, *self._open.items()]
+        for at, batch in batches:
             batch.close()
             sent.append(await self._producer.send_batch(batch, at.topic, partition=at.partition))
-        await asyncio.gather(*sent)
+        ends: dict[TopicPartition, int] = {}
+        for (at, batch), told in zip(batches, await asyncio.gather(*sent), strict=True):
+            ends[at] = max(ends.get(at, 0), told.offset + batch.record_count())
+        return ends

@@ -55,6 +55,7 @@ class Memory(Protocol):
     """What a task remembers of committed transactions."""
 
     def fact(self, key: bytes) -> FactSeen | None: ...
+    def observation(self, key: bytes) -> FactSeen | None: ...
     def entity(self, key: bytes) -> EntitySeen | None: ...
     def channel(self, name: str) -> ChannelSeen | None: ...
 
@@ -91,6 +92,9 @@ class Batch:
 
     def fact(self, key: bytes) -> FactSeen | None:
         return self.facts.get(key) or self.memory.fact(key)
+
+    def observation(self, key: bytes) -> FactSeen | None:
+        return self.facts.get(key) or self.memory.observation(key)
 
     def entity(self, key: bytes) -> EntitySeen | None:
         return self.entities.get(key) or self.memory.entity(key)
@@ -371,7 +375,7 @@ def _tell_observation(
     raw = frame.raw
     name = joined(raw.provider, raw.account, raw.connection, str(raw.sequence), number)
     key = _hash(name, 16)
-    if batch.fact(key) is not None:
+    if batch.observation(key) is not None:
         batch.duplicates.append((raw.provider, raw.via))
         return
     entity_key = _entity_key(raw, statement)

@@ -8,13 +8,13 @@ process ends.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import ConsumerRecord
 
 from processors import metrics
@@ -22,8 +22,10 @@ from processors.errors import OperatorError
 from processors.mapper import Mapper
 from processors.outbox import Outbox
 from processors.pipeline import Batch, Delivered, foreign, process
+from processors.restore import cluster_id, reached, restore
 from processors.settings import KeyRing
-from processors.state import State, records_of
+from processors.state import Place, State, open_state
+from processors.store import Buffers
 from schemas import topics
 from schemas.codec import (
     cloud_event_headers,
@@ -33,7 +35,7 @@ from schemas.codec import (
     pack_state,
     raw_record,
 )
-from schemas.records import Position, StateRecord
+from schemas.records import Position
 
 _log = structlog.get_logger()
 
@@ -49,8 +51,6 @@ OUTPUTS: Final = (
 )
 _LAST_TRANSACTION: Final = 10.0
 """Seconds that a transaction in flight may take when its task is given up."""
-_RETRY: Final = 1.0
-"""Seconds between two attempts to reach a broker that is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +66,17 @@ class Work:
     keys: KeyRing
     prefixes: Mapping[str, bytes]
     """Avro topic → the bytes that name its schema."""
+    state_directory: Path
+    """Where tasks keep what they remember."""
+    buffers: Buffers
+    """The memory that their stores share."""
+    turns: asyncio.Semaphore
+    """Let few tasks restore at once: more would only hold more memory."""
 
 
 class Task:
     def __init__(self, partition: int, work: Work, consumer: AIOKafkaConsumer) -> None:
         self.partition = partition
-        self.state = State()
         self.moved_at = time.monotonic()
         """When a transaction was last committed, on the monotonic clock."""
         self._work = work
@@ -83,6 +88,7 @@ class Task:
         self._stopping = False
         self._running: asyncio.Task[None] | None = None
         self._counts: Mapping[str, int] = {}
+        self._state: State | None = None
         self._producer = AIOKafkaProducer(
             bootstrap_servers=work.bootstrap_servers,
             transactional_id=f"{work.application}-{partition}",
@@ -97,6 +103,13 @@ class Task:
     def has_work(self) -> bool:
         return bool(self._waiting)
 
+    @property
+    def state(self) -> State:
+        """What the task remembers, once it took over."""
+        if self._state is None:
+            raise RuntimeError(f"task {self.partition} has not taken over")
+        return self._state
+
     # ---- taking over ------------------------------------------------------------------
 
     async def take_over(self) -> Mapping[TopicPartition, int]:
@@ -110,22 +123,25 @@ class Task:
         return {at: await self._position(at) for at in self._inputs}
 
     async def _restore(self) -> None:
-        reader = AIOKafkaConsumer(
-            bootstrap_servers=self._work.bootstrap_servers,
-            isolation_level="read_committed",
-            max_partition_fetch_bytes=topics.MAX_RAW_BYTES,
+        work = self._work
+        place = Place(
+            directory=work.state_directory,
+            cluster=await cluster_id(work.bootstrap_servers),
+            application=work.application,
+            partition=self.partition,
         )
-        await reached(reader)
-        try:
-            async for record in _whole(reader, TopicPartition(topics.STATE, self.partition)):
-                self.state.replay(record.value)
-        finally:
-            await reader.stop()
+        self._state = open_state(place, work.buffers)
+        at = TopicPartition(topics.STATE, self.partition)
+        async with work.turns:
+            await restore(self._state, at, work.bootstrap_servers)
 
     async def _position(self, at: TopicPartition) -> int:
         """Return the larger of the two offsets that a transaction writes."""
         committed = await self._consumer.committed(at) or 0
-        position = max(committed, self.state.positions.get(at.topic, 0))
+        remembered = self.state.positions.get(at.topic, 0)
+        if committed != remembered:
+            _disagree(at, committed, remembered)
+        position = max(committed, remembered)
         end = (await self._consumer.end_offsets([at]))[at]
         if position > end:
             raise OperatorError(
@@ -149,6 +165,8 @@ class Task:
             await asyncio.wait([self._running], timeout=_LAST_TRANSACTION)
             self._running.cancel()
         await self._producer.stop()
+        if self._state is not None:
+            self._state.close()
 
     def put(self, records: Iterable[ConsumerRecord]) -> None:
         """Take records in; beyond a batch, nothing more is read until it is written."""
@@ -192,19 +210,18 @@ class Task:
         for record in records:
             self._process(record, batch)
         read = {record.topic: record.offset + 1 for record in records}
-        learnt = list(records_of(batch, read))
+        learnt = [pack_state(record) for record in self.state.learnt(batch, read)]
 
         await self._producer.begin_transaction()
         offsets = {TopicPartition(t, self.partition): offset for t, offset in read.items()}
         # Both must succeed before the commit: aiokafka does not fail it for a failed batch.
-        await asyncio.gather(
+        ends, _ = await asyncio.gather(
             self._outbox(batch, learnt).written(),
             self._producer.send_offsets_to_transaction(offsets, self._work.application),
         )
         await self._producer.commit_transaction()
 
-        for record in learnt:
-            self.state.apply(record)
+        self.state.apply(learnt, ends[TopicPartition(topics.STATE, self.partition)])
         self.moved_at = time.monotonic()
         metrics.REMEMBERED.labels(self.partition).set(len(self.state))
         metrics.committed(batch, self.moved_at - begun, time.time_ns() // 1000)
@@ -222,7 +239,7 @@ class Task:
         keys = self._work.keys.of(raw.provider, raw.account)
         process(raw, position, mapper, keys, batch)
 
-    def _outbox(self, batch: Batch, learnt: list[StateRecord]) -> Outbox:
+    def _outbox(self, batch: Batch, learnt: Sequence[bytes]) -> Outbox:
         outbox = Outbox(self._producer, self._counts, batch.published_at // 1000)
         prefix = self._work.prefixes
         for event, encoded in batch.events:
@@ -237,29 +254,18 @@ class Task:
         for hole in batch.coverage:
             key = topics.joined(hole.provider, hole.account, hole.channel)
             outbox.put(topics.COVERAGE, key, prefix[topics.COVERAGE] + encode_coverage(hole))
-        for record in learnt:
-            outbox.put_at(topics.STATE, self.partition, str(self.partition), pack_state(record))
+        for packed in learnt:
+            outbox.put_at(topics.STATE, self.partition, str(self.partition), packed)
         return outbox
 
 
-async def reached(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
-    """Start a client, however long the broker takes to be there."""
-    while True:
-        try:
-            await client.start()
-        except KafkaConnectionError as error:
-            _log.warning("no broker yet, trying again", error=str(error))
-            await asyncio.sleep(_RETRY)
-        else:
-            return
-
-
-async def _whole(reader: AIOKafkaConsumer, at: TopicPartition) -> AsyncIterator[ConsumerRecord]:
-    """Yield every committed record of a partition, as far as it goes now."""
-    reader.assign([at])
-    await reader.seek_to_beginning(at)
-    end = (await reader.end_offsets([at]))[at]
-    while await reader.position(at) < end:
-        for records in (await reader.getmany(timeout_ms=200)).values():
-            for record in records:
-                yield record
+def _disagree(at: TopicPartition, committed: int, remembered: int) -> None:
+    """Tell that offsets and ``state``, which are written together, are not together."""
+    metrics.DISAGREEMENTS.labels(at.topic).inc()
+    _log.warning(
+        "the group's offset is not the position in state; the larger one is used",
+        topic=at.topic,
+        partition=at.partition,
+        committed=committed,
+        state=remembered,
+    )

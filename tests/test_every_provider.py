@@ -27,9 +27,9 @@ from ingest.feeds import FEEDS
 from processors.mapper import Keys
 from processors.mappers import MAPPERS
 from processors.pipeline import Batch, process
-from processors.state import State
 from schemas.codec import schema_text
 from schemas.records import Event, Fee, Kind, Money, Position, Raw, Via
+from tests.processors.memory import Remembered
 from twins import TWINS
 
 FRAMES = Path(__file__).parent / "frames"
@@ -92,7 +92,7 @@ def play(batch: Batch, record: Raw) -> Batch:
 
 
 def played(path: Path) -> Iterator[Batch]:
-    remembered = Batch(State(), published_at=0)
+    remembered = Batch(Remembered(), published_at=0)
     for number in range(len(lines(path))):
         yield play(remembered, raw(path, number))
 
@@ -158,7 +158,7 @@ def reviewed(path: Path) -> str:
     for number, batch in enumerate(played(path)):
         out += f"{lines(path)[number]['note']}\n    {outcome(batch)}"
         if batch.duplicates:
-            ((event, _),) = play(Batch(State(), 0), raw(path, number)).events
+            ((event, _),) = play(Batch(Remembered(), 0), raw(path, number)).events
             out += f": {told(event)}"
         out += "\n"
     return out
@@ -214,7 +214,7 @@ def test_every_route_and_silent_kind_was_seen_on_the_wire(provider: str) -> None
 
 @by_recording
 def test_a_recording_played_twice_publishes_once(path: Path) -> None:
-    remembered = Batch(State(), published_at=0)
+    remembered = Batch(Remembered(), published_at=0)
     first = [play(remembered, raw(path, number)) for number in range(len(lines(path)))]
     again = [play(remembered, raw(path, number)) for number in range(len(lines(path)))]
     ids = [event.id for batch in first for event, _ in batch.events]
@@ -300,7 +300,7 @@ def test_no_person_and_no_secret_reaches_an_event(path: Path) -> None:
         for inside, key in places(document):
             if isinstance(inside[key], str) and key not in published:
                 kept, inside[key] = inside[key], PLANTED
-                alone = play(Batch(State(), 0), raw(path, number, sealed(document)))
+                alone = play(Batch(Remembered(), 0), raw(path, number, sealed(document)))
                 inside[key] = kept
                 found += len(alone.events)
                 assert all(PLANTED.encode() not in encoded for _, encoded in alone.events), key
@@ -366,7 +366,7 @@ def test_any_one_damaged_field_is_told_or_rejected_and_never_crashes(
     document, sealed = opened(raw(path, number).value)
     inside, key = draw.draw(st.sampled_from(list(places(document))))
     inside[key] = draw.draw(JSON)
-    outcome(play(Batch(State(), 0), raw(path, number, sealed(document))))
+    outcome(play(Batch(Remembered(), 0), raw(path, number, sealed(document))))
 
 
 @by_recording
@@ -378,12 +378,12 @@ def test_a_frame_cut_or_altered_at_any_byte_never_crashes(path: Path, draw: st.D
     at = draw.draw(st.integers(0, len(frame)))
     put = draw.draw(st.binary(max_size=4))
     rest = draw.draw(st.sampled_from([b"", frame[at:], frame[at + 1 :]]))
-    outcome(play(Batch(State(), 0), raw(path, number, frame[:at] + put + rest)))
+    outcome(play(Batch(Remembered(), 0), raw(path, number, frame[:at] + put + rest)))
 
 
 @by_recording
 def test_a_frame_nested_too_deep_is_rejected(path: Path) -> None:
-    alone = play(Batch(State(), 0), raw(path, 0, b'{"deep":' + b"[" * 100_000))
+    alone = play(Batch(Remembered(), 0), raw(path, 0, b'{"deep":' + b"[" * 100_000))
     assert "nested too deep" in outcome(alone)
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from processors.coverage import follow_mark
 from processors.pipeline import Batch
-from processors.state import State
 from schemas.records import Closed, Coverage, Kind, Position, Raw, Recovered, Via
+from tests.processors.memory import Remembered
 
 SECOND = 1_000_000
 
@@ -27,7 +27,7 @@ def mark(kind: Kind, at: int, connection: str = "c1", value: bytes = b"{}") -> R
 
 
 def holes(*marks: Raw) -> list[Coverage]:
-    batch = Batch(State(), 0)
+    batch = Batch(Remembered(), 0)
     for offset, raw in enumerate(marks):
         follow_mark(raw, Position("raw.acme", 0, offset), batch)
     return batch.coverage

@@ -9,8 +9,8 @@ import pytest
 from processors.mapper import Keys
 from processors.mappers.pepay import MAPPER
 from processors.pipeline import Batch, process
-from processors.state import State
 from schemas.records import Event, Invoice, Kind, Money, Position, Purchase, Raw, Status, Via
+from tests.processors.memory import Remembered
 
 NOW = 1_734_780_300 * 1_000_000
 KEYS = Keys(reference_id="r1", reference=b"a key of tests, of 32 bytes, this")
@@ -34,7 +34,7 @@ def told(
         received_at=NOW,
         value=frame.encode(),
     )
-    batch = Batch(State(), published_at=NOW)
+    batch = Batch(Remembered(), published_at=NOW)
     process(raw, Position("raw.pepay", 0, 1), MAPPER, KEYS, batch)
     return batch
 

@@ -10,7 +10,6 @@ import pytest
 from processors.errors import Malformed
 from processors.mapper import Keys, Mapper, Part, Route, Statement, Wire, money
 from processors.pipeline import HORIZON, WHOLE, Batch, Delivered, Guard, foreign, process
-from processors.state import State, records_of
 from schemas.records import (
     Authority,
     Kind,
@@ -18,11 +17,11 @@ from schemas.records import (
     Position,
     Raw,
     Reason,
-    StateRecord,
     Status,
     Transfer,
     Via,
 )
+from tests.processors.memory import Remembered
 
 NOW = 1_700_000_000_000_000
 KEYS = Keys(reference_id="r1", reference=b"reference")
@@ -114,7 +113,7 @@ class Desk:
     """A task without Kafka: one frame, one transaction."""
 
     def __init__(self) -> None:
-        self.state = State()
+        self.state = Remembered()
         self.sequence = 0
         self.guard: Guard | None = None
 
@@ -144,8 +143,7 @@ class Desk:
     def commit(self, raw: Raw) -> Batch:
         batch = Batch(self.state, NOW + 1)
         process(raw, Position("raw.acme", 0, self.sequence), ACME, KEYS, batch, self.guard)
-        for record in records_of(batch, {"raw.acme": self.sequence + 1}):
-            self.state.apply(record)
+        self.state.apply(batch)
         return batch
 
 
@@ -341,16 +339,6 @@ def test_a_record_that_ingest_did_not_write_is_rejected_with_its_position() -> N
     delivered = Delivered((("x", b"1"),), b"?", Position("raw.acme", 3, 9))
     rejected = foreign(delivered, ACME, ValueError("none"), NOW)
     assert (rejected.reason, rejected.partition, rejected.offset) == (Reason.MALFORMED, 3, 9)
-
-
-def test_what_was_learnt_survives_a_restart() -> None:
-    desk = Desk()
-    desk.tell(payment("created", version=1))
-    restored = State()
-    for key, fact in desk.state._facts.items():  # noqa: SLF001
-        restored.apply(StateRecord({}, {key: fact}, {}, {}))
-    desk.state = restored
-    assert desk.tell(payment("created", version=1)).duplicates == [("acme", "socket")]
 
 
 class Condemned:

@@ -9,8 +9,8 @@ import pytest
 from processors.mapper import Keys
 from processors.mappers.transak import MAPPER
 from processors.pipeline import Batch, process
-from processors.state import State
 from schemas.records import Conversion, Event, Fee, Kind, Money, Position, Raw, Status, Via
+from tests.processors.memory import Remembered
 
 NOW = 1_743_900_000 * 1_000_000
 NEW, OLD = b"new token".ljust(64, b"."), b"old token".ljust(64, b".")
@@ -57,7 +57,7 @@ def told(  # noqa: PLR0913  # one for each thing that a message has
         received_at=received_at,
         value=json.dumps({"event": event, "channel": "c", "data": text}).encode(),
     )
-    batch = Batch(memory or State(), published_at=received_at)
+    batch = Batch(memory or Remembered(), published_at=received_at)
     process(raw, Position("raw.transak", 0, 1), MAPPER, keys, batch)
     return batch
 
