@@ -5,14 +5,18 @@ stage costs when nothing else disturbs it.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import process_time, time_ns
 
 from benchmarks.frames import Recording
 from processors.mapper import Mapper
 from processors.mappers import MAPPERS
 from processors.pipeline import Batch, process
-from processors.state import State, records_of
+from processors.state import Place, State, open_state, records_of
+from processors.store import Buffers
 from schemas.codec import (
     cloud_event_headers,
     encode_event,
@@ -70,7 +74,7 @@ def stages(recording: Recording) -> dict[str, float]:
         "evidence hash": lambda: [sha256(raw.value).hexdigest() for raw in told],
         "encode Avro": lambda: [encode_event(event) for event in events],
         "event headers": lambda: [cloud_event_headers(event) for event in events],
-        "pack state": lambda: [pack_state(record) for record in records_of(batch, {})],
+        "pack state": lambda: [pack_state(record) for record in records_of(batch, {}, {})],
         "whole": lambda: whole.in_transactions(headers),
     }
     return {name: _best(stage) / len(told) for name, stage in each.items()}
@@ -82,25 +86,44 @@ class _Whole:
         self._topic = f"raw.{recording.provider}"
 
     def one_transaction(self, told: list[Raw]) -> Batch:
-        batch = Batch(State(), time_ns() // 1000)
-        for offset, raw in enumerate(told):
-            process(raw, Position(self._topic, 0, offset), self._mapper, self._keys, batch)
+        with _empty_state() as state:
+            batch = Batch(state, time_ns() // 1000)
+            for offset, raw in enumerate(told):
+                process(raw, Position(self._topic, 0, offset), self._mapper, self._keys, batch)
         return batch
 
     def in_transactions(self, headers: list[tuple[tuple[tuple[str, bytes], ...], bytes]]) -> None:
         """Do all that a task does but talk to Kafka."""
-        state = State()
-        for begun in range(0, len(headers), _TRANSACTION):
-            batch = Batch(state, time_ns() // 1000)
-            for offset, pair in enumerate(headers[begun : begun + _TRANSACTION], begun):
-                raw = raw_record(*pair)
-                process(raw, Position(self._topic, 0, offset), self._mapper, self._keys, batch)
-            for event, _ in batch.events:
-                cloud_event_headers(event)
-                _ = event.key
-            for record in records_of(batch, {self._topic: begun}):
-                pack_state(record)
-                state.apply(record)
+        with _empty_state() as state:
+            for begun in range(0, len(headers), _TRANSACTION):
+                self._transact(headers[begun : begun + _TRANSACTION], begun, state)
+
+    def _transact(
+        self,
+        headers: list[tuple[tuple[tuple[str, bytes], ...], bytes]],
+        begun: int,
+        state: State,
+    ) -> None:
+        batch = Batch(state, time_ns() // 1000)
+        for offset, pair in enumerate(headers, begun):
+            raw = raw_record(*pair)
+            process(raw, Position(self._topic, 0, offset), self._mapper, self._keys, batch)
+        for event, _ in batch.events:
+            cloud_event_headers(event)
+            _ = event.key
+        learnt = [pack_state(record) for record in state.learnt(batch, {self._topic: begun})]
+        state.apply(learnt, begun)
+
+
+@contextmanager
+def _empty_state() -> Iterator[State]:
+    with TemporaryDirectory() as directory:
+        place = Place(
+            directory=Path(directory), cluster="none", application="benchmark", partition=0
+        )
+        state = open_state(place, Buffers())
+        yield state
+        state.close()
 
 
 def _best(stage: Callable[[], object]) -> float:
