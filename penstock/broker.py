@@ -91,7 +91,8 @@ def _format(directory: Path, java: str, jars: Jars, properties: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     tool = [java, *_LEAN, "-cp", jars.kafka, "kafka.tools.StorageTool", "format"]
     told = subprocess.run(
-        [*tool, "-t", cluster, "-c", str(properties)],
+        # One word: an id may begin with a dash, and would be read as an option.
+        [*tool, f"--cluster-id={cluster}", "-c", str(properties)],
         capture_output=True,
         text=True,
         check=False,

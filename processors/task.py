@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from processors import metrics
+from processors.attempts import Attempts
 from processors.errors import OperatorError
 from processors.mapper import Mapper
 from processors.outbox import Outbox
@@ -89,6 +90,7 @@ class Task:
         self._running: asyncio.Task[None] | None = None
         self._counts: Mapping[str, int] = {}
         self._state: State | None = None
+        self._attempts: Attempts | None = None
         self._producer = AIOKafkaProducer(
             bootstrap_servers=work.bootstrap_servers,
             transactional_id=f"{work.application}-{partition}",
@@ -109,6 +111,17 @@ class Task:
         if self._state is None:
             raise RuntimeError(f"task {self.partition} has not taken over")
         return self._state
+
+    @property
+    def _noted(self) -> Attempts:
+        if self._attempts is None:
+            raise RuntimeError(f"task {self.partition} has not taken over")
+        return self._attempts
+
+    @property
+    def _limit(self) -> int:
+        """How many records one transaction may take."""
+        return 1 if self._noted.is_alone else BATCH_RECORDS
 
     # ---- taking over ------------------------------------------------------------------
 
@@ -131,6 +144,8 @@ class Task:
             partition=self.partition,
         )
         self._state = open_state(place, work.buffers)
+        notes = work.state_directory / work.application / f"{self.partition}.attempts"
+        self._attempts = Attempts(notes)
         at = TopicPartition(topics.STATE, self.partition)
         async with work.turns:
             await restore(self._state, at, work.bootstrap_servers)
@@ -183,7 +198,7 @@ class Task:
         while not self._stopping:
             await self._arrived.wait()
             rest = begun + self._work.linger - clock()
-            if rest > 0 and len(self._waiting) < BATCH_RECORDS:
+            if rest > 0 and len(self._waiting) < self._limit:
                 await asyncio.sleep(rest)
             begun = clock()
             if records := list(self._taken()):
@@ -192,7 +207,7 @@ class Task:
     def _taken(self) -> Iterator[ConsumerRecord]:
         """Take at most one transaction's worth of what waits."""
         size = 0
-        for _ in range(min(len(self._waiting), BATCH_RECORDS)):
+        for _ in range(min(len(self._waiting), self._limit)):
             record = self._waiting.popleft()
             size += len(record.value or b"")
             yield record
@@ -207,8 +222,10 @@ class Task:
     async def _transact(self, records: list[ConsumerRecord]) -> None:
         begun = time.monotonic()
         batch = Batch(self.state, time.time_ns() // 1000)
+        self._noted.begin({record.topic: record.offset for record in records})
         for record in records:
             self._process(record, batch)
+        self._noted.done()
         read = {record.topic: record.offset + 1 for record in records}
         learnt = [pack_state(record) for record in self.state.learnt(batch, read)]
 
@@ -237,7 +254,8 @@ class Task:
             batch.rejected.append(foreign(delivered, mapper, error, batch.published_at))
             return
         keys = self._work.keys.of(raw.provider, raw.account)
-        process(raw, position, mapper, keys, batch)
+        guard = self._noted if self._noted.is_alone else None
+        process(raw, position, mapper, keys, batch, guard)
 
     def _outbox(self, batch: Batch, learnt: Sequence[bytes]) -> Outbox:
         outbox = Outbox(self._producer, self._counts, batch.published_at // 1000)
