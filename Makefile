@@ -5,7 +5,7 @@ BIN := .venv/bin
 say := printf 'penstock: %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test lint bench lock help
+.PHONY: setup demo test brokers lint bench lock help
 
 setup: .venv/.made ## make .venv with the penstock command
 	@:
@@ -28,6 +28,9 @@ demo: setup ## two providers through a real Kafka, live (SECONDS=20 ends with a 
 test: setup ## run every test, on a real Kafka and registry
 	@$(BIN)/python -m pytest $(ARGS)
 
+brokers: setup ## three brokers: leaders move, one is lost, two are down (about 5 minutes)
+	@$(BIN)/python -m pytest --override-ini addopts= --import-mode=importlib -v tests/brokers $(ARGS)
+
 lint: setup ## check style, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -42,4 +45,4 @@ lock: setup ## choose newer versions: writes requirements.lock from pyproject.to
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

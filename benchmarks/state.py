@@ -38,6 +38,7 @@ from processors.restore import cluster_id, restore
 from processors.state import Place, State, open_state
 from processors.store import Buffers
 from schemas.codec import pack_state
+from schemas.connection import Connection
 from schemas.records import EntitySeen, FactSeen, Position, Raw, StateRecord
 from schemas.topics import STATE, all_topics
 
@@ -88,7 +89,7 @@ def _measured(ids: int) -> Mapping[str, float]:
         tempfile.TemporaryDirectory() as directory,
         local_stack(Path(directory) / "stack", partitions=TASKS) as stack,
     ):
-        Cluster(stack.bootstrap_servers).apply(all_topics([], partitions=TASKS))
+        Cluster(stack.connection).apply(all_topics([], partitions=TASKS))
         few, many = Path(directory) / "few", Path(directory) / "many"
 
         def part(name: str, at: Path, *more: str) -> dict[str, float]:
@@ -169,7 +170,7 @@ def _learnt(draw: Random, number: int) -> StateRecord:
 
 
 async def _restored(servers: str, directory: Path) -> list[State]:
-    cluster, buffers = await cluster_id(servers), Buffers()
+    cluster, buffers = await cluster_id(Connection(servers)), Buffers()
     places = [
         Place(directory=directory, cluster=cluster, application="benchmark", partition=number)
         for number in range(TASKS)
@@ -179,7 +180,7 @@ async def _restored(servers: str, directory: Path) -> list[State]:
 
     async def in_turn(state: State, number: int) -> None:
         async with turns:
-            await restore(state, TopicPartition(STATE, number), servers)
+            await restore(state, TopicPartition(STATE, number), Connection(servers))
 
     await asyncio.gather(*(in_turn(state, number) for number, state in enumerate(states)))
     return states

@@ -25,6 +25,7 @@ from ingest.metrics import Metrics
 from ingest.patience import Patience
 from ingest.raw_log import RawLog
 from ingest.supervision import Supervision
+from schemas.connection import Connection
 
 _GRACE = 15.0
 """Seconds from the signal to the last acknowledgement."""
@@ -40,12 +41,14 @@ def main() -> None:
     try:
         told = settings.load(arguments.settings)
         accounts = settings.chosen(told, arguments.provider)
-        asyncio.run(_run(told, accounts))
+        asyncio.run(_run(told, told.connection(), accounts))
     except OperatorError as error:
         _leave(str(error), error.exit_code)
 
 
-async def _run(told: settings.Settings, accounts: tuple[settings.Account, ...]) -> None:
+async def _run(
+    told: settings.Settings, kafka: Connection, accounts: tuple[settings.Account, ...]
+) -> None:
     for account in accounts:
         _check(account)
     metrics, progress = Metrics(), probes.Progress()
@@ -55,7 +58,7 @@ async def _run(told: settings.Settings, accounts: tuple[settings.Account, ...]) 
         runner, address = await probes.serve(app, host, int(port))
         stack.push_async_callback(runner.cleanup)
         _log.info("listening", address=address)
-        raw_log = RawLog(told.kafka.bootstrap_servers, metrics)
+        raw_log = RawLog(kafka, metrics)
         stack.push_async_callback(raw_log.abandon)
         feeds = _supervisions(accounts, raw_log, metrics, progress)
         await _until_stopped(feeds, raw_log)

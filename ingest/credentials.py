@@ -22,21 +22,22 @@ def read(references: Mapping[str, str], owner: str) -> Mapping[str, str]:
     ``references`` is name → ``env:NAME`` or ``file:/path``; ``owner`` names the account in
     the ``SettingsError`` that is raised where a secret is missing.
     """
-    return {name: _secret(at, f"{owner}, {name}") for name, at in references.items()}
+    return {name: secret(at, f"{owner}, {name}") for name, at in references.items()}
 
 
-def _secret(reference: str, owner: str) -> str:
+def secret(reference: str, owner: str) -> str:
+    """Return what ``env:NAME`` or ``file:/path`` holds, now. Raises ``SettingsError``."""
     kind, _, place = reference.partition(":")
     if kind == "env":
-        secret, place = os.environ.get(place, ""), f"variable {place}"
+        found, place = os.environ.get(place, ""), f"variable {place}"
     else:
-        secret = _content(place, owner)
-    secret = secret.strip()
-    if not secret:
+        found = _content(place, owner)
+    found = found.strip()
+    if not found:
         raise SettingsError(f"{owner}: {place} is empty; put the secret there")
-    if not secret.isprintable():
+    if not found.isprintable():
         raise SettingsError(f"{owner}: {place} holds more than one line; leave only the secret")
-    return secret
+    return found
 
 
 def _content(place: str, owner: str) -> str:

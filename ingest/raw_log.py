@@ -13,10 +13,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ingest.aiokafka_private import answered_within, knock
 from ingest.errors import OperatorError
 from ingest.metrics import Metrics
 from schemas import topics
 from schemas.codec import raw_headers, raw_record
+from schemas.connection import Connection
 from schemas.records import Raw
 
 _log = structlog.get_logger()
@@ -28,8 +30,10 @@ IN_FLIGHT_BYTES = 8 * 2**20
 _RECORD_OVERHEAD = 64 * 2**10
 _BATCH_BYTES = 256 * 2**10
 _SURVIVES_MS = 120_000
-"""How long a broker may be away. aiokafka retries an idempotent batch for ever, but drops one
-whose partition has no leader for this long; and it waits this long for an answer."""
+"""How long a partition may have no leader, or take nothing, before we end. aiokafka retries an
+idempotent batch for ever otherwise."""
+_ANSWER_MS = 15_000
+"""How long a broker may take for an answer: then another one may lead, and is asked."""
 _ABANDON_WITHIN = 2.0
 _RETRY_START = 1.0
 _SAY_EVERY = 5
@@ -44,10 +48,10 @@ _LONGEST_TAIL = 128_000
 class RawLog:
     """The one producer of this process."""
 
-    def __init__(self, bootstrap_servers: str, metrics: Metrics) -> None:
+    def __init__(self, kafka: Connection, metrics: Metrics) -> None:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Raises ``OperatorError`` once a record could not be appended."""
-        self._servers = bootstrap_servers
+        self._kafka = kafka
         self._metrics = metrics
         self._partitions: dict[str, int] = {}
         self._in_flight = 0
@@ -69,19 +73,19 @@ class RawLog:
             # All topics, and not ours by name: a broker may create what it is asked about.
             cluster = await producer.client.fetch_all_metadata()
         except KafkaError as error:
-            raise OperatorError(f"kafka on {self._servers} went away; start again") from error
+            raise OperatorError(f"kafka on {self._kafka} went away; start again") from error
         for provider in providers:
             topic = topics.raw(provider)
             partitions = cluster.partitions_for_topic(topic)
             if not partitions:
                 raise OperatorError(
-                    f"topic {topic} is missing on {self._servers}; run: penstock topics apply"
+                    f"topic {topic} is missing on {self._kafka}; run: penstock topics apply"
                 )
             self._partitions[topic] = len(partitions)
 
     async def _started(self, attempt: int) -> AIOKafkaProducer | None:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._servers,
+            **self._kafka.for_aiokafka(),
             client_id="penstock-ingest",
             acks="all",
             enable_idempotence=True,
@@ -89,12 +93,14 @@ class RawLog:
             max_request_size=topics.MAX_RAW_BYTES + _RECORD_OVERHEAD,
             request_timeout_ms=_SURVIVES_MS,
         )
+        answered_within(producer, _ANSWER_MS)
         try:
             await producer.start()
         except (KafkaError, OSError):
             await producer.stop()
+            await knock(self._kafka)
             if attempt % _SAY_EVERY == 0:
-                _log.warning("waiting for kafka", bootstrap_servers=self._servers)
+                _log.warning("waiting for kafka", bootstrap_servers=str(self._kafka))
             await asyncio.sleep(_RETRY_START)
             return None
         except asyncio.CancelledError:
@@ -176,7 +182,7 @@ class RawLog:
         topic = topics.raw(provider)
         place = TopicPartition(topic, topics.partition_of(account, self._partitions[topic]))
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._servers,
+            **self._kafka.for_aiokafka(),
             client_id="penstock-ingest",
             max_partition_fetch_bytes=topics.MAX_RAW_BYTES + _RECORD_OVERHEAD,
         )

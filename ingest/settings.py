@@ -12,9 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from ingest import credentials, feed
 from ingest.errors import SettingsError
 from ingest.feeds import FEEDS
-
-Reference = Annotated[str, Field(pattern=r"^(env|file):.+")]
-"""Where a secret is: ``env:NAME`` or ``file:/path``, never the secret itself."""
+from schemas.connection import Connection, KafkaSection, Reference
 
 
 def _known(provider: str) -> str:
@@ -34,10 +32,6 @@ def _socket_url(url: str) -> str:
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Kafka(_Section):
-    bootstrap_servers: str = "127.0.0.1:9092"
 
 
 class Ingest(_Section):
@@ -77,9 +71,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    kafka: Kafka = Kafka()
+    kafka: KafkaSection = KafkaSection()
     ingest: Ingest = Ingest()
     accounts: tuple[Account, ...] = Field(min_length=1)
+
+    def connection(self) -> Connection:
+        """Return the way to Kafka, with its secret read now. Raises ``SettingsError``."""
+        return self.kafka.connection(lambda at: credentials.secret(at, "kafka.password"))
 
 
 class Environment(BaseSettings):
@@ -139,7 +137,7 @@ def _first_of(error: ValidationError) -> str:
     """Return one line about the first mistake; never the value, which may be a secret."""
     mistake = error.errors(include_input=False, include_url=False, include_context=False)[0]
     where = ".".join(str(step) for step in mistake["loc"])
-    if mistake["loc"][:1] == ("accounts",) and "credentials" in mistake["loc"]:
+    if "credentials" in mistake["loc"] or mistake["loc"] == ("kafka", "password"):
         return f"{where}: expected env:NAME or file:/path, never the secret itself"
     return f"{where}: {mistake['msg']}"
 

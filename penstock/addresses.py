@@ -1,6 +1,6 @@
 """Which Kafka and which registry a command means."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +8,10 @@ import typer
 
 from penstock.checkout import STACKS
 from penstock.errors import OperatorError
-from penstock.settings import environment, settings
-from penstock.stack import directory_of, is_running
+from penstock.settings import environment, secret, settings
+from penstock.stack import connection_of, directory_of, is_running
 from penstock.stack_record import StackRecord, read
+from schemas.connection import Connection
 
 ServersOption = Annotated[
     str | None, typer.Option("--bootstrap-servers", help="Kafka, HOST:PORT[,HOST:PORT…].")
@@ -38,12 +39,19 @@ class Named:
     settings: Path | None
 
 
-def bootstrap_servers(named: Named) -> str:
-    """Return Kafka's address: an option, the environment, the file, a local stack."""
-    if named.address or named.stack:
-        return named.address or _local(str(named.stack)).bootstrap_servers
-    told = environment().bootstrap_servers or settings(named.settings).kafka.bootstrap_servers
-    return told or _default("--bootstrap-servers", "PENSTOCK_BOOTSTRAP_SERVERS").bootstrap_servers
+def kafka(named: Named) -> Connection:
+    """Return the way to Kafka.
+
+    Its address: an option, the environment, the file, a local stack. The rest is the
+    file's, unless a local stack is meant.
+    """
+    if named.stack and not named.address:
+        return connection_of(_local(named.stack))
+    told = settings(named.settings).kafka
+    address = named.address or environment().bootstrap_servers or told.bootstrap_servers
+    if address is None:
+        return connection_of(_default("--bootstrap-servers", "PENSTOCK_BOOTSTRAP_SERVERS"))
+    return replace(told.connection(secret), bootstrap_servers=address)
 
 
 def registry_url(named: Named) -> str:

@@ -5,9 +5,10 @@ https://docs.confluent.io/platform/current/clients/confluent-kafka-python/html/i
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -19,19 +20,24 @@ from confluent_kafka.admin import (
 
 from penstock.errors import OperatorError
 from penstock.topic_plan import Found, Plan, plan
+from schemas.connection import Connection
 from schemas.topics import Topic
 
 _SECONDS: Final = 10.0
 """How long the cluster may take for one answer."""
+_ASK_AGAIN: Final = 1.0
+"""Seconds between two looks at whether it is there."""
 
 
 class Cluster:
     """A Kafka cluster; every question is answered in ten seconds or is an ``OperatorError``."""
 
-    def __init__(self, bootstrap_servers: str, *, seconds: float = _SECONDS) -> None:
-        self._servers = bootstrap_servers
+    def __init__(self, kafka: Connection, *, seconds: float = _SECONDS) -> None:
+        self._kafka = kafka
         self._seconds = seconds
-        self._admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
+        self._refusal: str | None = None
+        told: dict[str, Any] = {**kafka.for_librdkafka(), "error_cb": self._heard}
+        self._admin = AdminClient({**told, "log_level": 0})
 
     def compare(self, wanted: Sequence[Topic]) -> Plan:
         """Return what must be done so that the cluster has these topics."""
@@ -51,14 +57,27 @@ class Cluster:
         return todo
 
     def _found(self, names: set[str]) -> Mapping[str, Found]:
-        with self._translated():
-            topics = self._admin.list_topics(timeout=self._seconds).topics
+        topics = self._listed()
         there = {name: topic for name, topic in topics.items() if name in names}
         settings = self._settings(list(there))
         return {
             name: Found(len(topic.partitions), len(topic.partitions[0].replicas), settings[name])
             for name, topic in there.items()
         }
+
+    def _listed(self) -> Mapping[str, Any]:
+        """Ask until the cluster answers; one that refuses us is not asked for long."""
+        limit = monotonic() + self._seconds
+        while True:
+            with self._translated():
+                try:
+                    found: Mapping[str, Any] = self._admin.list_topics(timeout=_ASK_AGAIN).topics
+                except KafkaException:
+                    self._admin.poll(0)
+                    if self._refusal or monotonic() > limit:
+                        raise
+                else:
+                    return found
 
     def _settings(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         if not names:
@@ -115,7 +134,19 @@ class Cluster:
         try:
             yield
         except KafkaException as error:
-            raise OperatorError(
-                f"Kafka at {self._servers} did not do what was asked "
-                f"({error.args[0].str()}): start it, or correct the address (see --help)"
-            ) from error
+            self._admin.poll(0)
+            raise OperatorError(self._refusal or self._silence(error)) from error
+
+    def _heard(self, error: KafkaError) -> None:
+        """Keep what librdkafka tells aside: to who asked, it says that there is no answer."""
+        match error.code():
+            case KafkaError._AUTHENTICATION:  # noqa: SLF001 - its public name
+                self._refusal = self._kafka.unwelcome()
+            case KafkaError._SSL:  # noqa: SLF001 - its public name
+                self._refusal = self._kafka.untrusted("TLS handshake failed")
+
+    def _silence(self, error: KafkaException) -> str:
+        return (
+            f"Kafka at {self._kafka} did not do what was asked ({error.args[0].str()}): start it, "
+            "or correct the address (see --help)"
+        )

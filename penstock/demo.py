@@ -81,14 +81,14 @@ def run(wish: Wish, console: Console) -> Reconciliation:
         prepare(stack, wish.providers)
         _start_programs(wish, cast, stack)
         watch = at_the_end.enter_context(
-            Watch(stack.bootstrap_servers, stack.registry_url, wish.providers)
+            Watch(stack.connection, stack.registry_url, wish.providers)
         )
         _play(wish, cast, watch, console)
         _quiet(cast)
         _drain(cast, stack)
         return reconcile(
             read_books(_book(wish, name) for name in wish.providers),
-            stack.bootstrap_servers,
+            stack.connection,
             stack.registry_url,
             wish.providers,
         )
@@ -248,7 +248,7 @@ def _quiet(cast: _Cast) -> None:
 def _drain(cast: _Cast, stack: Stack) -> None:
     """Wait until everything that was told is in raw, and everything in raw is read."""
     limit = monotonic() + _DRAIN
-    with Lag(stack.bootstrap_servers, "penstock", cast.introductions) as lag:
+    with Lag(stack.connection, "penstock", cast.introductions) as lag:
         before: dict[tuple[str, int], int] = {}
         while (ends := lag.ends()) != before or lag.behind():
             if monotonic() > limit:

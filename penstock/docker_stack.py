@@ -12,11 +12,12 @@ from time import monotonic
 from types import ModuleType
 from typing import Any, Final
 
-from penstock.broker import SETTINGS, answers
+from penstock.broker import SETTINGS, answers, copies
 from penstock.errors import OperatorError
 from penstock.ports import LOOPBACK
 from penstock.registry_server import registry_url
 from penstock.stack_record import DockerContainer
+from schemas.connection import Connection
 from schemas.registry import Registry
 
 _KAFKA_IMAGE: Final = "apache/kafka:4.1.0"
@@ -70,14 +71,15 @@ class DockerServer:
 def broker(port: int, *, outlives: bool) -> DockerServer:
     """Return a Kafka node, not started; ``outlives``: it stays when this process ends."""
     listeners = {
+        "node.id": "1",
         "listeners": f"PLAINTEXT://:{port},CONTROLLER://:{port + 1}",
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
         "controller.quorum.voters": f"1@localhost:{port + 1}",
     }
-    told = {**SETTINGS, **listeners}
+    told = {**SETTINGS, **copies(1), **listeners}
     variables = {"KAFKA_" + name.upper().replace(".", "_"): value for name, value in told.items()}
     wanted = _container(_KAFKA_IMAGE, (port, port), variables, outlives=outlives)
-    return DockerServer("Kafka", wanted, lambda: answers(f"{LOOPBACK}:{port}"))
+    return DockerServer("Kafka", wanted, lambda: answers(Connection(f"{LOOPBACK}:{port}")))
 
 
 def registry(port: int, *, outlives: bool) -> DockerServer:

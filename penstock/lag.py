@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from penstock.errors import OperatorError
 from schemas import topics
+from schemas.connection import Connection
 
 _SECONDS: Final = 10.0
 
@@ -14,11 +15,9 @@ _SECONDS: Final = 10.0
 class Lag:
     """Asks a cluster how many raw records a group has not read yet."""
 
-    def __init__(self, bootstrap_servers: str, group: str, providers: Iterable[str]) -> None:
+    def __init__(self, kafka: Connection, group: str, providers: Iterable[str]) -> None:
         self._topics = [topics.raw(provider) for provider in providers]
-        self._consumer = Consumer(
-            {"bootstrap.servers": bootstrap_servers, "group.id": group, "log_level": 0}
-        )
+        self._consumer = Consumer({**kafka.for_librdkafka(), "group.id": group, "log_level": 0})
 
     def ends(self) -> dict[tuple[str, int], int]:
         """Return (topic, partition) → the offset that the next record will have."""

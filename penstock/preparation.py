@@ -10,6 +10,6 @@ from schemas.topics import all_topics
 
 def prepare(stack: Stack, providers: Iterable[str]) -> None:
     """Create the topics of these providers and register every schema."""
-    topics = all_topics(providers, partitions=stack.partitions)
-    Cluster(stack.bootstrap_servers).apply(topics)
+    topics = all_topics(providers, partitions=stack.partitions, replication=stack.replication)
+    Cluster(stack.connection).apply(topics)
     register_all(Registry(stack.registry_url))

@@ -21,6 +21,7 @@ from penstock.readings import READINGS
 from penstock.readings.telling import Expected, Telling
 from penstock.topic_reader import whole
 from schemas import topics
+from schemas.connection import Connection
 
 _SHOWN: Final = 5
 """Differences that are worth telling one by one."""
@@ -111,17 +112,17 @@ def read_books(files: Iterable[Path]) -> Books:
 
 
 def reconcile(
-    books: Books, bootstrap_servers: str, registry_url: str, providers: Iterable[str]
+    books: Books, kafka: Connection, registry_url: str, providers: Iterable[str]
 ) -> Reconciliation:
     """Read raw, events and rejected as they are now, and hold them against the books."""
     kept = Counter(
         sha256(message.value() or b"").hexdigest()
         for provider in providers
-        for message in whole(bootstrap_servers, topics.raw(provider))
+        for message in whole(kafka, topics.raw(provider))
         if ("kind", b"frame") in (message.headers() or ())
     )
     found: dict[str, list[Mapping[str, Any]]] = {}
-    for event in read_events(bootstrap_servers, registry_url):
+    for event in read_events(kafka, registry_url):
         found.setdefault(event["id"], []).append(event)
     acknowledged = {
         event_id: heard
@@ -133,7 +134,7 @@ def reconcile(
         published=sum(map(len, found.values())),
         duplicates=sum(acknowledged.values()) - len(acknowledged),
         damaged=sum(kept[frame] for frame in books.damaged),
-        rejected=sum(1 for _ in whole(bootstrap_servers, topics.REJECTED)),
+        rejected=sum(1 for _ in whole(kafka, topics.REJECTED)),
         missed=len(books.facts.keys() - acknowledged.keys() - found.keys()),
         lost=tuple(sorted(acknowledged.keys() - found.keys())),
         twice=tuple(sorted(event_id for event_id, events in found.items() if len(events) > 1)),
@@ -146,12 +147,12 @@ def reconcile(
     )
 
 
-def read_events(bootstrap_servers: str, registry_url: str) -> Iterator[Mapping[str, Any]]:
+def read_events(kafka: Connection, registry_url: str) -> Iterator[Mapping[str, Any]]:
     """Yield every event, decoded as another team would."""
     context = SerializationContext(topics.EVENTS, MessageField.VALUE)
     with SchemaRegistryClient({"url": registry_url}) as registry:
         decode = AvroDeserializer(registry)
-        for message in whole(bootstrap_servers, topics.EVENTS):
+        for message in whole(kafka, topics.EVENTS):
             yield decode(message.value(), context)
 
 

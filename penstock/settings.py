@@ -3,6 +3,7 @@
 https://docs.pydantic.dev/latest/concepts/pydantic_settings/
 """
 
+import os
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock.errors import OperatorError
+from schemas.connection import KafkaSection
 
 _DEFAULT_FILE: Final = Path("penstock.toml")
 
@@ -36,11 +38,6 @@ class Environment(BaseSettings):
     engine: Engine = Field(default=Engine.JAVA, validation_alias="STACK")
 
 
-class _Kafka(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    bootstrap_servers: str | None = None
-
-
 class _Registry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     url: str | None = None
@@ -50,7 +47,7 @@ class Settings(BaseModel):
     """The parts of the settings file that the operator's command reads."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-    kafka: _Kafka = _Kafka()
+    kafka: KafkaSection = KafkaSection()
     registry: _Registry = _Registry()
 
 
@@ -72,6 +69,18 @@ def settings(file: Path | None = None) -> Settings:
         return Settings.model_validate(_toml(path))
     except ValidationError as error:
         raise OperatorError(_complaint(str(path), error)) from error
+
+
+def secret(reference: str) -> str:
+    """Return what ``env:NAME`` or ``file:/path`` holds, now; ``OperatorError`` if nothing."""
+    kind, _, place = reference.partition(":")
+    try:
+        found = os.environ.get(place, "") if kind == "env" else Path(place).read_text("utf-8")
+    except OSError as error:
+        raise OperatorError(f"kafka.password: {place}: {error.strerror}") from error
+    if not found.strip():
+        raise OperatorError(f"kafka.password: {place} is empty: put the secret there")
+    return found.strip()
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Final
 
 from penstock import docker_stack, ports, stack_record
-from penstock.broker import broker
+from penstock.broker import Node, Site, brokers, replication
+from penstock.certificates import Identity
 from penstock.errors import OperatorError
 from penstock.jars import Say, fetched, java, require_room
-from penstock.launch import Makers, Wanted, started
+from penstock.launch import Makers, Ports, Wanted, started
 from penstock.leash import Leash
 from penstock.registry_server import registry_server, registry_url
-from penstock.server import Elsewhere, Server
+from penstock.server import Elsewhere, Server, Servers, Together
 from penstock.settings import Engine, environment
 from penstock.stack_record import DockerContainer, LocalProcess, StackRecord, Trace
+from schemas.connection import Connection
 
 _ROOM: Final = 512 * 2**20
 """Bytes of free disk without which a stack is not worth starting."""
@@ -33,12 +35,27 @@ class Stack:
     """A Kafka and a registry that serve."""
 
     directory: Path
-    bootstrap_servers: str
+    connection: Connection
+    """How its Kafka is reached."""
     registry_url: str
     partitions: int
     """How many partitions its topics are meant to have."""
-    kafka: Server
+    brokers: tuple[Server, ...]
     registry: Server
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return self.connection.bootstrap_servers
+
+    @property
+    def kafka(self) -> Servers:
+        """Return all brokers, as one."""
+        return Together(self.brokers)
+
+    @property
+    def replication(self) -> int:
+        """Return how many copies its topics are meant to have."""
+        return replication(len(self.brokers))
 
 
 def _quietly(_: str) -> None:
@@ -59,17 +76,16 @@ def local_stack(
     if given:
         yield given
         return
+    wanted = wanted or Wanted()
     directory = directory.resolve()
     with _alone(directory) as before, ExitStack() as at_the_end:
         leash = Leash()
         at_the_end.callback(leash.close)
-        makers = _makers(directory, leash, say, outlives=False)
-        told, kafka, registry = _launched(directory, makers, wanted or Wanted(), before, say)
-        at_the_end.callback(kafka.terminate)
+        makers = _makers(directory, leash, wanted, say, outlives=False)
+        told, nodes, registry = _launched(directory, makers, wanted, before, say)
+        at_the_end.callback(Together(nodes).terminate)
         at_the_end.callback(registry.terminate)
-        yield Stack(
-            directory, told.bootstrap_servers, told.registry_url, partitions, kafka, registry
-        )
+        yield Stack(directory, connection_of(told), told.registry_url, partitions, nodes, registry)
 
 
 def up(directory: Path, *, wanted: Wanted, say: Say = _quietly) -> StackRecord:
@@ -84,9 +100,9 @@ def up(directory: Path, *, wanted: Wanted, say: Say = _quietly) -> StackRecord:
     with _alone(directory) as before:
         leash = Leash()
         try:
-            makers = _makers(directory, leash, say, outlives=True)
+            makers = _makers(directory, leash, wanted, say, outlives=True)
             told, _, _ = _launched(directory, makers, wanted, before, say)
-            for trace in (told.kafka, told.registry):
+            for trace in (*told.brokers, told.registry):
                 if isinstance(trace, LocalProcess):
                     leash.release(trace.pid)
         finally:
@@ -96,7 +112,7 @@ def up(directory: Path, *, wanted: Wanted, say: Say = _quietly) -> StackRecord:
 
 def down(told: StackRecord) -> None:
     """End a stack, whoever started it; its files stay."""
-    for trace in (told.registry, told.kafka):
+    for trace in (told.registry, *told.brokers):
         match trace:
             case LocalProcess():
                 stack_record.end(trace)
@@ -105,8 +121,15 @@ def down(told: StackRecord) -> None:
 
 
 def is_running(told: StackRecord) -> bool:
-    """Whether both servers of a stack are alive."""
-    return _is_alive(told.kafka) and _is_alive(told.registry)
+    """Whether every server of a stack is alive."""
+    return all(map(_is_alive, (*told.brokers, told.registry)))
+
+
+def connection_of(told: StackRecord) -> Connection:
+    """Return how the Kafka of a stack is reached."""
+    if told.secured:
+        return Identity.of(Path(told.directory)).connection(told.bootstrap_servers)
+    return Connection(told.bootstrap_servers)
 
 
 def _is_alive(trace: Trace) -> bool:
@@ -138,8 +161,8 @@ def _alone(directory: Path) -> Iterator[StackRecord | None]:
         before = stack_record.read(directory)
         if before and is_running(before):
             raise OperatorError(_in_use(directory))
-        if before and (_is_alive(before.kafka) or _is_alive(before.registry)):
-            down(before)  # One of the two is left.
+        if before and any(map(_is_alive, (*before.brokers, before.registry))):
+            down(before)  # Some are left.
         yield before
 
 
@@ -157,7 +180,9 @@ def _given(directory: Path, partitions: int) -> Stack | None:
         case None, None:
             return None
         case str(servers), str(url):
-            return Stack(directory, servers, url, partitions, Elsewhere(), Elsewhere())
+            return Stack(
+                directory, Connection(servers), url, partitions, (Elsewhere(),), Elsewhere()
+            )
         case _:
             raise OperatorError(
                 "only one of PENSTOCK_BOOTSTRAP_SERVERS and PENSTOCK_REGISTRY_URL is set: "
@@ -165,38 +190,62 @@ def _given(directory: Path, partitions: int) -> Stack | None:
             )
 
 
-def _makers(directory: Path, leash: Leash, say: Say, *, outlives: bool) -> Makers:
+def _makers(directory: Path, leash: Leash, wanted: Wanted, say: Say, *, outlives: bool) -> Makers:
     """Return how the servers are made; ``outlives``: they stay when this process ends."""
     if environment().engine is Engine.DOCKER:
+        if wanted.brokers > 1 or wanted.secured:
+            raise OperatorError(
+                "STACK=docker runs one broker, in the clear: unset STACK to use Java"
+            )
         return Makers(
-            kafka=lambda chosen: docker_stack.broker(chosen.kafka, outlives=outlives),
+            kafka=lambda chosen: [docker_stack.broker(chosen.kafka[0], outlives=outlives)],
             registry=lambda chosen: docker_stack.registry(chosen.registry, outlives=outlives),
         )
     program = java()
     jars = fetched(say)
+    identity = Identity.renewed(directory) if wanted.secured else None
+    site = Site(directory, program, jars, leash, identity)
     return Makers(
-        kafka=lambda chosen: broker(
-            directory, program, jars, (chosen.kafka, chosen.controller), leash
-        ),
+        kafka=lambda chosen: brokers(site, _nodes(chosen)),
         registry=lambda chosen: registry_server(directory, program, jars, chosen.registry, leash),
     )
 
 
+def _nodes(chosen: Ports) -> list[Node]:
+    pairs = zip(chosen.kafka, chosen.controllers, strict=True)
+    return [Node(number, *pair) for number, pair in enumerate(pairs, 1)]
+
+
 def _launched(
     directory: Path, makers: Makers, wanted: Wanted, before: StackRecord | None, say: Say
-) -> tuple[StackRecord, Server, Server]:
-    """Start both servers, leave their record, and return it with them."""
+) -> tuple[StackRecord, tuple[Server, ...], Server]:
+    """Start every server, leave their record, and return it with them."""
     require_room(directory, _ROOM)
     say("starting Kafka and the registry")
-    chosen, kafka, registry = started(makers, wanted, before.ports if before else (0, 0, 0))
+    last = _ports_of(before, wanted) if before else None
+    chosen, nodes, registry = started(makers, wanted, last)
     told = StackRecord(
         name=directory.name,
         directory=str(directory),
-        bootstrap_servers=f"{ports.LOOPBACK}:{chosen.kafka}",
+        bootstrap_servers=",".join(f"{ports.LOOPBACK}:{port}" for port in chosen.kafka),
         registry_url=registry_url(chosen.registry),
         ports=chosen.all(),
-        kafka=kafka.trace(),
+        brokers=tuple(node.trace() for node in nodes),
         registry=registry.trace(),
+        secured=wanted.secured,
     )
     stack_record.write(directory, told)
-    return told, kafka, registry
+    return told, nodes, registry
+
+
+def _ports_of(before: StackRecord, wanted: Wanted) -> Ports:
+    """Return the ports of the last time; ``OperatorError`` if it was another kind of stack."""
+    count = len(before.brokers)
+    if (count, before.secured) != (wanted.brokers, wanted.secured):
+        raise OperatorError(
+            f"the stack in {before.directory} was made with {count} "
+            f"{'secured ' if before.secured else ''}broker(s), and its files are theirs: ask for "
+            "the same, or delete it, as `penstock stack down --delete` does"
+        )
+    *nodes, registry = before.ports
+    return Ports(tuple(nodes[:count]), tuple(nodes[count:]), registry)

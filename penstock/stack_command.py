@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from penstock import stack, stack_record
+from penstock.certificates import Identity
 from penstock.checkout import STACKS
 from penstock.errors import OperatorError
 from penstock.launch import Wanted
 from penstock.settings import environment
 from penstock.stack_record import StackRecord
+from schemas.connection import Security
 
 app: Final = typer.Typer(
     help="Run a real Kafka and schema registry on this machine.", no_args_is_help=True
@@ -29,6 +31,8 @@ def up(
     name: NameOption = "default",
     kafka_port: PortOption = None,
     registry_port: PortOption = None,
+    brokers: Annotated[int, typer.Option(min=1, max=5, help="How many Kafka nodes.")] = 1,
+    secured: Annotated[bool, typer.Option("--secured", help="Kafka with TLS and a user.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Start Kafka and the registry, and leave them running.
 
@@ -39,7 +43,7 @@ def up(
         typer.echo(f"Kafka     {given.bootstrap_servers}\nregistry  {given.registry_url}")
         typer.echo("given by the environment: nothing was started")
         return
-    wanted = Wanted(kafka_port, registry_port)
+    wanted = Wanted(kafka_port, registry_port, brokers, secured)
     _print(stack.up(stack.directory_of(STACKS, name), wanted=wanted, say=_progress))
 
 
@@ -93,6 +97,13 @@ def _print(told: StackRecord) -> None:
         f"\nexport PENSTOCK_BOOTSTRAP_SERVERS={told.bootstrap_servers} "
         f"PENSTOCK_REGISTRY_URL={told.registry_url}"
     )
+    if told.secured:
+        identity = Identity.of(Path(told.directory))
+        typer.echo(
+            f'\n[kafka]\nbootstrap_servers = "{told.bootstrap_servers}"\n'
+            f'security = "{Security.SASL_TLS}"\nca = "{identity.ca}"\n'
+            f'username = "{identity.username}"\npassword = "file:{identity.password_file}"'
+        )
 
 
 def _progress(line: str) -> None:

@@ -37,10 +37,11 @@ class StackRecord(msgspec.Struct, frozen=True, kw_only=True):
     directory: str
     bootstrap_servers: str
     registry_url: str
-    ports: tuple[int, int, int]
-    """Of Kafka's clients, Kafka's controller, the registry."""
-    kafka: Trace
+    ports: tuple[int, ...]
+    """Of each broker for clients, of each broker for the others, of the registry."""
+    brokers: tuple[Trace, ...]
     registry: Trace
+    secured: bool = False
 
 
 def write(directory: Path, told: StackRecord) -> None:

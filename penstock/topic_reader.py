@@ -14,16 +14,17 @@ from confluent_kafka import (
 )
 
 from penstock.errors import OperatorError
+from schemas.connection import Connection
 
 _SECONDS: Final = 30.0
 """How long a topic may give nothing before its ends are reached."""
 
 
-def whole(bootstrap_servers: str, topic: str) -> Iterator[Message]:
+def whole(kafka: Connection, topic: str) -> Iterator[Message]:
     """Yield every committed record that a topic holds, up to where its partitions end."""
     consumer = Consumer(
         {
-            "bootstrap.servers": bootstrap_servers,
+            **kafka.for_librdkafka(),
             "group.id": "penstock-reader",
             "enable.auto.commit": False,
             "isolation.level": "read_committed",

@@ -10,7 +10,7 @@ from penstock.addresses import (
     ServersOption,
     SettingsOption,
     StackOption,
-    bootstrap_servers,
+    kafka,
 )
 from penstock.cluster import Cluster
 from schemas.topics import Topic, all_topics
@@ -37,7 +37,7 @@ def apply(
 
     Refuses, and changes nothing, where a partition count differs.
     """
-    cluster = Cluster(bootstrap_servers(Named(servers, stack, settings)))
+    cluster = Cluster(kafka(Named(servers, stack, settings)))
     done = cluster.apply(_wanted(partitions, replication))
     for line in done.lines:
         typer.echo(f"{line}: done")
@@ -54,7 +54,7 @@ def check(
     replication: ReplicationOption = 1,
 ) -> None:
     """List what differs, one line each, and exit 1 if anything does."""
-    cluster = Cluster(bootstrap_servers(Named(servers, stack, settings)))
+    cluster = Cluster(kafka(Named(servers, stack, settings)))
     found = cluster.compare(_wanted(partitions, replication))
     for line in found.lines:
         typer.echo(line)

@@ -14,6 +14,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from schemas import topics
+from schemas.connection import Connection
 
 _SAMPLES: Final = 2_000
 _LAST: Final = 8
@@ -37,7 +38,7 @@ class Seen:
 class Watch:
     """Follows both topics in a thread, as a ``read_committed`` client of another team would."""
 
-    def __init__(self, bootstrap_servers: str, registry_url: str, providers: Sequence[str]) -> None:
+    def __init__(self, kafka: Connection, registry_url: str, providers: Sequence[str]) -> None:
         self.seen: Mapping[str, Seen] = {provider: Seen() for provider in providers}
         self.last: deque[Mapping[str, Any]] = deque(maxlen=_LAST)
         self.first_at: float | None = None
@@ -46,7 +47,7 @@ class Watch:
         self._decode = AvroDeserializer(self._registry)
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **kafka.for_librdkafka(),
                 "group.id": "penstock-watch",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",

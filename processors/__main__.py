@@ -73,7 +73,7 @@ def _free(address: str) -> tuple[str, int]:
 def _work(settings: Settings) -> Work:
     prefixes = schema_ids(Registry(settings.registry.url))
     return Work(
-        bootstrap_servers=settings.kafka.bootstrap_servers,
+        kafka=settings.connection(),
         application=settings.processors.application,
         linger=settings.processors.linger_ms / 1000,
         inputs={topics.raw(provider): mapper for provider, mapper in MAPPERS.items()},

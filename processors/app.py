@@ -23,7 +23,7 @@ from processors import metrics
 from processors.aiokafka_private import shorten_pauses
 from processors.assignor import ByPartitionNumber
 from processors.errors import OperatorError
-from processors.restore import reached
+from processors.restore import ANSWER_MS, reached
 from processors.task import Task, Work
 from schemas import topics
 
@@ -62,7 +62,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         """Read, and hand every record to the task of its partition number."""
         consumer = self._consumer = _consumer(self._work)
         consumer.subscribe(list(self._work.inputs), listener=self)
-        await reached(consumer)
+        await reached(consumer, self._work.kafka)
         while True:
             if self._assigned is not None:
                 await self._take_over(consumer, self._assigned)
@@ -127,13 +127,14 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
 
 def _consumer(work: Work) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
-        bootstrap_servers=work.bootstrap_servers,
+        **work.kafka.for_aiokafka(),
         group_id=work.application,
         enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=topics.MAX_RAW_BYTES,
         partition_assignment_strategy=[ByPartitionNumber],
+        request_timeout_ms=ANSWER_MS,
         session_timeout_ms=10_000,
         heartbeat_interval_ms=1_000,
         max_poll_interval_ms=60_000,

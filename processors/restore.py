@@ -16,14 +16,19 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import ConsumerRecord
 
+from processors.aiokafka_private import knock
 from processors.errors import OperatorError
 from processors.state import State
 from schemas.codec import split_state
+from schemas.connection import Connection
 
 _log = structlog.get_logger()
 
 _TOLD_EVERY: Final = 2.0
 """Seconds between two lines of progress."""
+ANSWER_MS: Final = 15_000
+"""How long a broker may take for an answer. 40 s by default: so long a broker that hangs would
+hold up whoever asks it; longer than a session, for which joining a group may take."""
 _RETRY: Final = 1.0
 """Seconds between two attempts to reach a broker that is not there."""
 _WAIT_MS: Final = 200
@@ -31,35 +36,38 @@ _FETCH: Final = 2**20
 """Bytes: unpacked it is several times as much, and a larger record comes all the same."""
 
 
-async def reached(client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient) -> None:
-    """Start a client, however long the broker takes to be there."""
+async def reached(
+    client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient, kafka: Connection
+) -> None:
+    """Start a client, however long the broker takes to be there; not if it refuses us."""
     while True:
         try:
             await client.start()
         except KafkaConnectionError as error:
+            await knock(kafka)
             _log.warning("no broker yet, trying again", error=str(error))
             await asyncio.sleep(_RETRY)
         else:
             return
 
 
-async def cluster_id(bootstrap_servers: str) -> str:
+async def cluster_id(kafka: Connection) -> str:
     """Return what the cluster calls itself."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await reached(admin)
+    admin = AIOKafkaAdminClient(**kafka.for_aiokafka(), request_timeout_ms=ANSWER_MS)
+    await reached(admin, kafka)
     try:
         return str((await admin.describe_cluster())["cluster_id"])
     finally:
         await admin.close()
 
 
-async def restore(state: State, at: TopicPartition, bootstrap_servers: str) -> int:
+async def restore(state: State, at: TopicPartition, kafka: Connection) -> int:
     """Take in what ``at`` has beyond the checkpoint; return how many records that was.
 
     Nobody else may be writing: fence the former owner first. Raises ``OperatorError``
     for a record that cannot be read: what followed it could not be judged.
     """
-    async with _reader(bootstrap_servers, at) as reader:
+    async with _reader(kafka, at) as reader:
         begin = (await reader.beginning_offsets([at]))[at]
         end = (await reader.end_offsets([at]))[at]
         if reason := await _disagreement(state, reader, at, begin, end):
@@ -74,13 +82,14 @@ async def restore(state: State, at: TopicPartition, bootstrap_servers: str) -> i
 
 
 @asynccontextmanager
-async def _reader(bootstrap_servers: str, at: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
+async def _reader(kafka: Connection, at: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
     reader = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
+        **kafka.for_aiokafka(),
+        request_timeout_ms=ANSWER_MS,
         isolation_level="read_committed",
         max_partition_fetch_bytes=_FETCH,
     )
-    await reached(reader)
+    await reached(reader, kafka)
     try:
         reader.assign([at])
         yield reader

@@ -5,24 +5,18 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from processors.errors import OperatorError
 from processors.mapper import Keys
-
-Reference = Annotated[str, Field(pattern=r"^(env|file):.+")]
-"""Where a secret is: ``env:NAME`` or ``file:/path``, never the secret itself."""
+from schemas.connection import Connection, KafkaSection, Reference
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Kafka(_Section):
-    bootstrap_servers: str = "127.0.0.1:9092"
 
 
 class Registry(_Section):
@@ -68,10 +62,14 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    kafka: Kafka = Kafka()
+    kafka: KafkaSection = KafkaSection()
     registry: Registry = Registry()
     processors: Processors
     accounts: tuple[Account, ...] = ()
+
+    def connection(self) -> Connection:
+        """Return the way to Kafka, with its secret read now. Raises ``OperatorError``."""
+        return self.kafka.connection(lambda at: _secret(at, "kafka.password").decode())
 
 
 class Environment(BaseSettings):

@@ -36,6 +36,7 @@ from schemas.codec import (
     pack_state,
     raw_record,
 )
+from schemas.connection import Connection
 from schemas.records import Position
 
 _log = structlog.get_logger()
@@ -58,7 +59,7 @@ _LAST_TRANSACTION: Final = 10.0
 class Work:
     """What all tasks of a worker share."""
 
-    bootstrap_servers: str
+    kafka: Connection
     application: str
     linger: float
     """Seconds: a task begins at most one transaction in each."""
@@ -92,9 +93,10 @@ class Task:
         self._state: State | None = None
         self._attempts: Attempts | None = None
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=work.bootstrap_servers,
+            **work.kafka.for_aiokafka(),
             transactional_id=f"{work.application}-{partition}",
             transaction_timeout_ms=15_000,
+            request_timeout_ms=10_000,  # of a broker that hangs, so that another is asked in time
             linger_ms=0,
             max_batch_size=2**20,
             max_request_size=topics.MAX_RAW_BYTES,
@@ -130,7 +132,7 @@ class Task:
 
         In this order: committed offsets may still change before the fence.
         """
-        await reached(self._producer)
+        await reached(self._producer, self._work.kafka)
         self._counts = {t: len(await self._producer.partitions_for(t)) for t in OUTPUTS}
         await self._restore()
         return {at: await self._position(at) for at in self._inputs}
@@ -139,7 +141,7 @@ class Task:
         work = self._work
         place = Place(
             directory=work.state_directory,
-            cluster=await cluster_id(work.bootstrap_servers),
+            cluster=await cluster_id(work.kafka),
             application=work.application,
             partition=self.partition,
         )
@@ -148,7 +150,7 @@ class Task:
         self._attempts = Attempts(notes)
         at = TopicPartition(topics.STATE, self.partition)
         async with work.turns:
-            await restore(self._state, at, work.bootstrap_servers)
+            await restore(self._state, at, work.kafka)
 
     async def _position(self, at: TopicPartition) -> int:
         """Return the larger of the two offsets that a transaction writes."""

@@ -66,7 +66,7 @@ def kept(stack: Stack, provider: str, account: str) -> list[tuple[Message, Raw]]
     """Return what raw holds of an account, by an independent client."""
     return [
         (message, raw_record(message.headers() or (), message.value() or b""))
-        for message in whole(stack.bootstrap_servers, topics.raw(provider))
+        for message in whole(stack.connection, topics.raw(provider))
         if message.key() == account.encode()
     ]
 

@@ -98,7 +98,7 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 async def read_all(stack: Stack, application: str) -> None:
     """Return when the group has read all of raw."""
-    with Lag(stack.bootstrap_servers, application, ["pepay"]) as lag:
+    with Lag(stack.connection, application, ["pepay"]) as lag:
 
         async def nothing_left() -> bool:
             return not await asyncio.to_thread(lag.behind)
@@ -108,7 +108,7 @@ async def read_all(stack: Stack, application: str) -> None:
 
 def told(stack: Stack, writer: RawWriter) -> Counter[str]:
     """Return how often each event of the writer's accounts is on ``events``."""
-    events = read_events(stack.bootstrap_servers, stack.registry_url)
+    events = read_events(stack.connection, stack.registry_url)
     return Counter(event["id"] for event in events if event["account"] in writer.accounts)
 
 

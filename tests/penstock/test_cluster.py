@@ -9,6 +9,7 @@ from penstock.cluster import Cluster
 from penstock.errors import OperatorError
 from penstock.ports import LOOPBACK, free
 from penstock.stack import Stack
+from schemas.connection import Connection
 from schemas.topics import Topic, all_topics
 
 NUMBERS = count()
@@ -16,7 +17,7 @@ NUMBERS = count()
 
 @pytest.fixture
 def cluster(stack: Stack) -> Cluster:
-    return Cluster(stack.bootstrap_servers)
+    return Cluster(stack.connection)
 
 
 @pytest.fixture
@@ -89,6 +90,6 @@ def test_more_replicas_than_brokers_is_kafkas_own_complaint(
 
 def test_broker_that_does_not_answer_is_told_in_time() -> None:
     (port,) = free(1)
-    cluster = Cluster(f"{LOOPBACK}:{port}", seconds=0.5)
+    cluster = Cluster(Connection(f"{LOOPBACK}:{port}"), seconds=0.5)
     with pytest.raises(OperatorError, match=f"{LOOPBACK}:{port}"):
         cluster.compare(all_topics(["acme"]))

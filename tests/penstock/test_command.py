@@ -113,7 +113,7 @@ def test_stack_lives_from_up_to_down(penstock: Penstock, name: str) -> None:
 
     down = penstock("stack", "down", "--name", name, "--delete")
     assert down.returncode == 0, down.stderr
-    assert not psutil.pid_exists(told["kafka"]["pid"])
+    assert not psutil.pid_exists(told["brokers"][0]["pid"])
     assert not psutil.pid_exists(told["registry"]["pid"])
     assert not (STACKS / name).exists()
 

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from penstock.child import Child
 from penstock.errors import OperatorError
 from penstock.launch import Makers, Ports, Wanted, started
 from penstock.ports import LOOPBACK, free, is_free
+from penstock.server import Server
 
 LISTEN = """
 import socket, sys
@@ -36,9 +38,9 @@ def listener(directory: Path, port: int) -> Child:
 
 
 def makers(directory: Path, chosen: list[Ports]) -> Makers:
-    def kafka(ports: Ports) -> Child:
+    def kafka(ports: Ports) -> list[Child]:
         chosen.append(ports)
-        return listener(directory, ports.kafka)
+        return [listener(directory, port) for port in ports.kafka]
 
     return Makers(kafka, lambda ports: listener(directory, ports.registry))
 
@@ -48,13 +50,13 @@ def test_somebody_who_takes_a_port_first_is_avoided(tmp_path: Path) -> None:
     ordinary = makers(tmp_path, chosen)
     with socket.socket() as faster:
 
-        def kafka(ports: Ports) -> Child:
+        def kafka(ports: Ports) -> Sequence[Server]:
             if not chosen:
-                faster.bind((LOOPBACK, ports.kafka))
+                faster.bind((LOOPBACK, ports.kafka[0]))
                 faster.listen()
-            return ordinary.kafka(ports)  # type: ignore[return-value]
+            return ordinary.kafka(ports)
 
-        ports, broker, registry = started(Makers(kafka, ordinary.registry), Wanted())
+        ports, (broker,), registry = started(Makers(kafka, ordinary.registry), Wanted())
     assert len(chosen) == 2
     assert ports == chosen[1]
     broker.terminate()
@@ -65,10 +67,10 @@ def test_server_that_cannot_start_is_told_and_takes_the_other_with_it(tmp_path: 
     chosen: list[Ports] = []
     ordinary = makers(tmp_path, chosen)
 
-    def broken(ports: Ports) -> Child:
+    def broken(ports: Ports) -> list[Child]:
         chosen.append(ports)
         command = [sys.executable, "-S", "-c", "import sys; sys.exit('no such disk')"]
-        return Child("Kafka", command, tmp_path / "kafka.log", lambda: False, ports.kafka)
+        return [Child("Kafka", command, tmp_path / "kafka.log", lambda: False, ports.kafka[0])]
 
     with pytest.raises(OperatorError, match="Kafka died while it started: no such disk"):
         started(Makers(broken, ordinary.registry), Wanted())
@@ -78,17 +80,24 @@ def test_server_that_cannot_start_is_told_and_takes_the_other_with_it(tmp_path: 
 
 def test_ports_of_the_last_time_are_kept(tmp_path: Path) -> None:
     kafka, controller, registry = free(3)
-    ports, first, second = started(
-        makers(tmp_path, []), Wanted(), before=(kafka, controller, registry)
-    )
-    first.kill()
-    second.kill()
-    assert ports == Ports(kafka, controller, registry)
+    last_time = Ports((kafka,), (controller,), registry)
+    ports, (broker,), server = started(makers(tmp_path, []), Wanted(), last_time)
+    broker.kill()
+    server.kill()
+    assert ports == last_time
+
+
+def test_several_brokers_get_ports_of_their_own(tmp_path: Path) -> None:
+    ports, brokers, registry = started(makers(tmp_path, []), Wanted(brokers=3))
+    for server in (*brokers, registry):
+        server.kill()
+    assert len(brokers) == len(ports.kafka) == len(ports.controllers) == 3
+    assert len(set(ports.all())) == 7
 
 
 def test_port_asked_for_is_used(tmp_path: Path) -> None:
     (wanted,) = free(1)
-    ports, first, second = started(makers(tmp_path, []), Wanted(registry=wanted))
-    first.kill()
-    second.kill()
+    ports, (broker,), registry = started(makers(tmp_path, []), Wanted(registry=wanted))
+    broker.kill()
+    registry.kill()
     assert ports.registry == wanted

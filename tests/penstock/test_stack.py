@@ -47,12 +47,12 @@ def test_killed_broker_comes_back_on_its_port_with_its_topics(own_stack: Stack) 
     prepare(own_stack, ["acme"])
     before = cluster_id(own_stack)
     own_stack.kafka.kill()
-    assert not answers(own_stack.bootstrap_servers)
+    assert not answers(own_stack.connection)
     own_stack.kafka.start()
     own_stack.kafka.until_serving()
     assert cluster_id(own_stack) == before
     wanted = all_topics(["acme"], partitions=own_stack.partitions)
-    assert Cluster(own_stack.bootstrap_servers).compare(wanted).lines == ()
+    assert Cluster(own_stack.connection).compare(wanted).lines == ()
 
 
 def test_killed_registry_comes_back_with_its_ids(own_stack: Stack) -> None:

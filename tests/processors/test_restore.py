@@ -17,6 +17,7 @@ from processors.restore import cluster_id, restore
 from processors.state import Place, State, open_state
 from processors.store import Buffers
 from schemas.codec import pack_state
+from schemas.connection import Connection
 from schemas.records import FactSeen, StateRecord
 
 FACT = FactSeen(b"stakes00", 1, True, 1, 1_700_000_000, 7)
@@ -34,10 +35,10 @@ def record(n: int) -> bytes:
 class Log:
     """One partition of a topic of its own, written in transactions."""
 
-    def __init__(self, servers: str) -> None:
-        self.servers = servers
+    def __init__(self, kafka: Connection) -> None:
+        self.kafka = kafka
         self.at = TopicPartition(f"state-{uuid4().hex[:8]}", 0)
-        self._admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+        self._admin = AdminClient({**kafka.for_librdkafka(), "log_level": 0})
         self.create()
 
     def create(self) -> None:
@@ -52,7 +53,7 @@ class Log:
     @asynccontextmanager
     async def producer(self) -> AsyncIterator[AIOKafkaProducer]:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.servers, transactional_id=f"writer-{self.at.topic}"
+            **self.kafka.for_aiokafka(), transactional_id=f"writer-{self.at.topic}"
         )
         await producer.start()
         try:
@@ -76,12 +77,12 @@ def _done(asked: dict[object, object]) -> None:
 
 @pytest.fixture
 def log(stack: Stack) -> Log:
-    return Log(stack.bootstrap_servers)
+    return Log(stack.connection)
 
 
 @pytest.fixture
 async def place(stack: Stack, tmp_path: Path) -> Place:
-    cluster = await cluster_id(stack.bootstrap_servers)
+    cluster = await cluster_id(stack.connection)
     return Place(directory=tmp_path, cluster=cluster, application="app", partition=0)
 
 
@@ -95,7 +96,7 @@ def opened(place: Place) -> Iterator[State]:
 
 
 async def restored(state: State, log: Log) -> int:
-    return await restore(state, log.at, log.servers)
+    return await restore(state, log.at, log.kafka)
 
 
 def known(state: State) -> set[int]:
@@ -154,7 +155,7 @@ async def test_a_topic_made_anew_is_noticed_even_when_it_is_longer(log: Log, pla
     await log.write(record(1), record(2))
     with opened(place) as state:
         await restored(state, log)
-    other = Log(log.servers)
+    other = Log(log.kafka)
     await other.write(*(record(n) for n in range(10, 20)))
     with opened(place) as state:
         assert await restored(state, other) == 10
@@ -202,7 +203,7 @@ async def test_a_topic_emptied_by_retention_takes_nothing_from_the_disk(
 async def test_swapped_checkpoints_of_two_partitions_are_both_rebuilt(
     log: Log, place: Place, tmp_path: Path
 ) -> None:
-    others = Log(log.servers)
+    others = Log(log.kafka)
     other = replace(place, partition=1)
     await log.write(record(1), record(2))
     await others.write(record(11), record(12))

@@ -38,7 +38,7 @@ def source(prepared_stack: Stack) -> TopicPartition:
 @pytest.fixture
 def work(prepared_stack: Stack, source: TopicPartition, tmp_path: Path) -> Work:
     return Work(
-        bootstrap_servers=prepared_stack.bootstrap_servers,
+        kafka=prepared_stack.connection,
         application=f"test-{uuid4().hex[:8]}",
         linger=0.0,
         inputs={source.topic: MAPPERS["pepay"]},
@@ -51,7 +51,7 @@ def work(prepared_stack: Stack, source: TopicPartition, tmp_path: Path) -> Work:
 
 
 async def write(work: Work, at: TopicPartition, *values: bytes) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=work.bootstrap_servers)
+    producer = AIOKafkaProducer(**work.kafka.for_aiokafka())
     await producer.start()
     for value in values:
         await producer.send_and_wait(at.topic, value, partition=at.partition)
@@ -61,7 +61,7 @@ async def write(work: Work, at: TopicPartition, *values: bytes) -> None:
 @asynccontextmanager
 async def member(work: Work, at: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=work.bootstrap_servers,
+        **work.kafka.for_aiokafka(),
         group_id=work.application,
         enable_auto_commit=False,
     )

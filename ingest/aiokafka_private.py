@@ -1,0 +1,36 @@
+"""The private parts of aiokafka 0.14 that ingest leans on; a test fails when they change."""
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import KafkaError
+
+from ingest.errors import OperatorError
+from schemas.connection import Connection
+
+
+async def knock(kafka: Connection) -> None:
+    """Raise ``OperatorError`` where a bootstrap server is there and refuses us.
+
+    A client that cannot start says "unable to bootstrap" and logs why; waiting for a broker
+    to come back and waiting for a wrong password to become right need telling apart.
+    """
+    told = kafka.for_aiokafka()
+    for host, port, _ in collect_hosts(told.pop("bootstrap_servers")):
+        try:
+            connection = await create_conn(host, port, **told)
+        except (OSError, KafkaError) as error:
+            if refusal := kafka.refusal(error):
+                raise OperatorError(refusal) from error
+        else:
+            connection.close()
+
+
+def answered_within(producer: AIOKafkaProducer, milliseconds: int) -> None:
+    """Give a broker so long for an answer, before another is asked. Call before ``start``.
+
+    aiokafka has one limit for three things: an answer, room for a record, and a partition
+    without a leader, whose records it drops. With the last two as long as a cluster may be
+    down, a broker that hangs would hold everything up for as long.
+    """
+    producer.client._request_timeout_ms = milliseconds  # noqa: SLF001
+    producer._sender._request_timeout_ms = milliseconds  # noqa: SLF001
