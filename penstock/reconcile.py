@@ -5,7 +5,7 @@ is read with confluent-kafka's Avro deserializer, and ``readings`` holds the two
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
@@ -47,6 +47,8 @@ class Reconciliation:
     """Ids on ``events`` that nobody told."""
     different: tuple[str, ...]
     """Facts whose status, amounts or currencies differ: what, expected and found."""
+    acknowledged: Collection[str] = field(repr=False)
+    """Ids of facts that raw holds."""
 
     @property
     def holds(self) -> bool:
@@ -99,6 +101,14 @@ class Books:
         if told.sha256:
             frames.add(told.sha256)
 
+    def acknowledged(self, kept: Mapping[str, int]) -> Mapping[str, int]:
+        """Return event id → how many frames of it raw holds, of those that reached it."""
+        return {
+            event_id: heard
+            for event_id, frames in self.frames.items()
+            if (heard := sum(kept.get(frame, 0) for frame in frames))
+        }
+
 
 def read_books(files: Iterable[Path]) -> Books:
     """Return the books in these files; a last line torn by a kill counts as not told."""
@@ -111,48 +121,65 @@ def read_books(files: Iterable[Path]) -> Books:
 
 
 def reconcile(
-    books: Books, bootstrap_servers: str, registry_url: str, providers: Iterable[str]
+    books: Books,
+    bootstrap_servers: str,
+    registry_url: str,
+    providers: Iterable[str],
+    see: Callable[[int, Mapping[str, Any]], None] = lambda _partition, _event: None,
 ) -> Reconciliation:
-    """Read raw, events and rejected as they are now, and hold them against the books."""
-    kept = Counter(
-        sha256(message.value() or b"").hexdigest()
-        for provider in providers
-        for message in whole(bootstrap_servers, topics.raw(provider))
-        if ("kind", b"frame") in (message.headers() or ())
-    )
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for event in read_events(bootstrap_servers, registry_url):
-        found.setdefault(event["id"], []).append(event)
-    acknowledged = {
-        event_id: heard
-        for event_id, frames in books.frames.items()
-        if (heard := sum(kept[frame] for frame in frames))
-    }
+    """Read raw, events and rejected as they are now, and hold them against the books.
+
+    ``see`` is shown every event with its partition, in the order of each partition.
+    """
+    kept = kept_frames(bootstrap_servers, providers)
+    acknowledged = books.acknowledged(kept)
+    found: Counter[str] = Counter()
+    different: list[str] = []
+    for partition, event in placed_events(bootstrap_servers, registry_url):
+        see(partition, event)
+        event_id = event["id"]
+        found[event_id] += 1
+        if found[event_id] == 1 and (expected := books.facts.get(event_id)):
+            different += _differences(expected, event)
     return Reconciliation(
         told=len(books.facts),
-        published=sum(map(len, found.values())),
+        published=found.total(),
         duplicates=sum(acknowledged.values()) - len(acknowledged),
         damaged=sum(kept[frame] for frame in books.damaged),
         rejected=sum(1 for _ in whole(bootstrap_servers, topics.REJECTED)),
         missed=len(books.facts.keys() - acknowledged.keys() - found.keys()),
         lost=tuple(sorted(acknowledged.keys() - found.keys())),
-        twice=tuple(sorted(event_id for event_id, events in found.items() if len(events) > 1)),
+        twice=tuple(sorted(event_id for event_id, times in found.items() if times > 1)),
         invented=tuple(sorted(found.keys() - books.facts.keys())),
-        different=tuple(
-            difference
-            for event_id in sorted(found.keys() & books.facts.keys())
-            for difference in _differences(books.facts[event_id], found[event_id][0])
-        ),
+        different=tuple(sorted(different)),
+        acknowledged=acknowledged.keys(),
+    )
+
+
+def kept_frames(bootstrap_servers: str, providers: Iterable[str]) -> Counter[str]:
+    """Return SHA-256 of a frame → how often raw holds it."""
+    return Counter(
+        sha256(message.value() or b"").hexdigest()
+        for provider in providers
+        for message in whole(bootstrap_servers, topics.raw(provider))
+        if ("kind", b"frame") in (message.headers() or ())
     )
 
 
 def read_events(bootstrap_servers: str, registry_url: str) -> Iterator[Mapping[str, Any]]:
     """Yield every event, decoded as another team would."""
-    context = SerializationContext(topics.EVENTS, MessageField.VALUE)
+    return (event for _, event in placed_events(bootstrap_servers, registry_url))
+
+
+def placed_events(
+    bootstrap_servers: str, registry_url: str
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield every event with its partition, in the order of each partition."""
     with SchemaRegistryClient({"url": registry_url}) as registry:
         decode = AvroDeserializer(registry)
+        context = SerializationContext(topics.EVENTS, MessageField.VALUE)
         for message in whole(bootstrap_servers, topics.EVENTS):
-            yield decode(message.value(), context)
+            yield message.partition() or 0, decode(message.value(), context)
 
 
 def _differences(expected: Expected, event: Mapping[str, Any]) -> Iterator[str]:
