@@ -55,8 +55,8 @@ class Stream:
 STREAMS: Final = (
     Stream(
         {
-            Act.KILL_WORKER: 5,
-            Act.KILL_WORKERS: 3,
+            Act.KILL_WORKER: 6,
+            Act.KILL_WORKERS: 4,
             Act.FREEZE_WORKER: 2,
             Act.SCALE: 3,
             Act.DELETE_STORE: 1,
@@ -64,10 +64,10 @@ STREAMS: Final = (
             Act.CORRUPT_STORE: 1,
             Act.SWAP_STORES: 1,
         },
-        pause=(11, 18),
-        in_haste=0.3,
+        pause=(10, 16),
+        in_haste=0.35,
     ),
-    Stream({Act.KILL_INGEST: 1}, pause=(5, 15)),
+    Stream({Act.KILL_INGEST: 1}, pause=(4, 12)),
     # One that was killed needs some 9 s to come back.
     Stream({Act.KILL_BROKER: 1, Act.STOP_BROKER: 1}, pause=(40, 70)),
     Stream({Act.FILL_DISK: 1}, pause=(40, 80)),

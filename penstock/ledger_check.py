@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from decimal import Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
 from penstock.checkout import ROOT
@@ -14,6 +14,7 @@ from penstock.readings.telling import Expected
 LEDGER: Final = ROOT / "docs" / "consumers" / "ledger.py"
 _SECONDS: Final = 300.0
 _EXACT: Final = Context(prec=100)
+_PLACES: Final = Decimal("1e-18")
 
 Balances = Mapping[tuple[str, str, str, str], Decimal]
 """Provider, account, line of the ledger, currency → sum."""
@@ -31,7 +32,7 @@ def posted_by_books(facts: Iterable[Expected]) -> Balances:
         provider, account, *_ = fact.event_id.split("/")
         for line, (amount, currency) in fact.posted.items():
             key = provider, account, line, currency
-            sums[key] = _EXACT.add(sums[key], amount)
+            sums[key] = _EXACT.add(sums[key], amount.quantize(_PLACES, ROUND_HALF_EVEN, _EXACT))
     return sums
 
 

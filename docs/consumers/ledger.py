@@ -12,7 +12,7 @@
 and status, `none` posts nothing. `is_stale` does not matter to posting; a correction that a
 later one (`occurred_at`) overtook does not count. `authority`: what is not trusted waits until
 somebody who is, on `witnesses`, tells it too. A ledger that keeps its balances keeps the offsets
-that it has read in the same database transaction.
+that it has read in the same database transaction. What is posted is `amount`, to 18 decimals.
 """
 
 import argparse
@@ -63,18 +63,17 @@ class Ledger:
         now = before if at and event["change"] == "none" else dict(_amounts(event))
         self._posted[entity, event["type"]] = event["occurred_at"], now
         for line in {**before, **now}:
-            change = now.get(line, Decimal(0)) - before.get(line, Decimal(0))
+            change = EXACT.subtract(now.get(line, Decimal(0)), before.get(line, Decimal(0)))
             self.balances[line] = EXACT.add(self.balances[line], change)
 
 
 def _amounts(event):
-    """Yield a line's key and its amount, in the provider's own digits."""
+    """Yield a line's key and its amount; `exact` is for people, and in no stakes."""
     payload = event[event["type"].partition(".")[0]]
     for name, fields in POSTED[event["type"]].items():
         for money in [payload[field] for field in fields if payload[field]][:1]:
             line = "/".join(filter(None, (event["type"], payload.get("side"), name)))
-            amount = Decimal(money["exact"]) if money["exact"] else money["amount"]
-            yield (event["provider"], event["account"], line, money["currency"]), amount
+            yield (event["provider"], event["account"], line, money["currency"]), money["amount"]
 
 
 def read(ledger, bootstrap_servers, registry_url):
