@@ -1,27 +1,31 @@
 """What the twins say they told, against what an independent client reads.
 
 Neither side is ours to correct here: the books are in the providers' words, ``events``
-is read with confluent-kafka's Avro deserializer, and ``readings`` holds the two together.
+is read by libraries of others with the registry's own schema, and ``readings`` holds the
+two together.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.avro import AvroDeserializer
-from confluent_kafka.serialization import MessageField, SerializationContext
+from fastavro import parse_schema, schemaless_reader
 
 from penstock.readings import READINGS
 from penstock.readings.telling import Expected, Telling
 from penstock.topic_reader import whole
 from schemas import topics
 
+_NAME_BYTES: Final = 5
+"""A zero and the id of a schema: Confluent's wire format."""
 _SHOWN: Final = 5
 """Differences that are worth telling one by one."""
 
@@ -175,11 +179,16 @@ def placed_events(
     bootstrap_servers: str, registry_url: str
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield every event with its partition, in the order of each partition."""
+    schemas: dict[bytes, Any] = {}
     with SchemaRegistryClient({"url": registry_url}) as registry:
-        decode = AvroDeserializer(registry)
-        context = SerializationContext(topics.EVENTS, MessageField.VALUE)
         for message in whole(bootstrap_servers, topics.EVENTS):
-            yield message.partition() or 0, decode(message.value(), context)
+            value = message.value() or b""
+            name = value[:_NAME_BYTES]
+            if name not in schemas:
+                known = registry.get_schema(int.from_bytes(name[1:]))
+                schemas[name] = parse_schema(json.loads(str(known.schema_str)))
+            event = schemaless_reader(BytesIO(value[_NAME_BYTES:]), schemas[name], None)
+            yield message.partition() or 0, cast("Mapping[str, Any]", event)
 
 
 def _differences(expected: Expected, event: Mapping[str, Any]) -> Iterator[str]:
