@@ -163,8 +163,15 @@ def _staged(wish: Wish, cast: Cast, stack: Stack, room: StateRoom) -> Stage:
     """Start ingest and one worker."""
 
     def settings(name: str) -> Path:
-        path = wish.directory / f"{name}.toml"
-        return write_settings(path, stack.bootstrap_servers, stack.registry_url, cast.introductions)
+        return write_settings(
+            wish.directory / f"{name}.toml",
+            stack.bootstrap_servers,
+            stack.registry_url,
+            cast.introductions,
+            # A disk of its own for each worker, as hosts have: what it holds falls behind
+            # while another one works.
+            str(room.of(name)),
+        )
 
     def add_worker() -> Supervised:
         name = f"worker-{len(cast.processors) + 1}"

@@ -24,6 +24,7 @@ http = "127.0.0.1:0"
 
 [processors]
 references = {{ id = "demo", key = "env:PENSTOCK_REFERENCE_KEY" }}
+state_directory = "{state_directory}"
 """
 
 _ACCOUNT: Final = """
@@ -41,9 +42,16 @@ def write_settings(
     bootstrap_servers: str,
     registry_url: str,
     introductions: Iterable[Introduction],
+    state_directory: str = "state",
 ) -> Path:
     """Write a settings file, and the files of its secrets beside it; return its path."""
-    text = [_HEAD.format(bootstrap_servers=bootstrap_servers, registry_url=registry_url)]
+    text = [
+        _HEAD.format(
+            bootstrap_servers=bootstrap_servers,
+            registry_url=registry_url,
+            state_directory=state_directory,
+        )
+    ]
     for told in introductions:
         owner = f"{told['name']}-{told['account']}"
         secret = _secret(path.parent, f"{owner}-api-key", told[_CREDENTIAL])

@@ -26,8 +26,8 @@ class StateRoom:
         return self.directory / worker
 
     def stores(self) -> list[Path]:
-        """Return the directory of every task's store, of all workers."""
-        return sorted(path for path in self.directory.glob("*/*") if path.is_dir())
+        """Return the directory of every task's store: worker, application, partition."""
+        return sorted(path for path in self.directory.glob("*/*/*") if path.is_dir())
 
     def fill(self) -> None:
         """Leave no byte free."""

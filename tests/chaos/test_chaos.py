@@ -84,7 +84,7 @@ def stores(tmp_path: Path) -> list[Path]:
     """Give the stores of two workers, each with one file."""
     room = StateRoom(tmp_path, refusal=None)
     for worker in ("worker-1", "worker-2"):
-        store = room.of(worker) / "penstock-0"
+        store = room.of(worker) / "penstock" / "0"
         store.mkdir(parents=True)
         (store / "000001.sst").write_bytes(worker.encode() * 1000)
     return room.stores()
