@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -196,9 +197,12 @@ def _play(wish: Wish, stage: Stage, meter: Meter, console: Console) -> None:
         live = Live(console=console) if console.is_terminal else None
         if live:
             at_the_end.enter_context(live)
+        diary = at_the_end.enter_context((wish.directory / "acts.log").open("w"))
         while (now := monotonic() - began) < wish.minutes * 60:
             while acts and acts[0].at <= now:
-                stage.perform(_late(acts.pop(0), now))
+                act = _late(acts.pop(0), now)
+                came_to = stage.perform(act) or "done"
+                diary.write(f"{datetime.now(UTC):%T} {now:6.1f} s  {act.act}: {came_to}\n")
             stage.tend(now)
             line = _line(stage, meter, now, wish.minutes * 60)
             if live:

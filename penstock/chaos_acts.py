@@ -37,14 +37,15 @@ class Stage:
     _broker_is_up: bool = True
     _later: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
 
-    def perform(self, timed: Timed) -> None:
-        """Do it; what ends by itself is undone by ``tend``."""
+    def perform(self, timed: Timed) -> str | None:
+        """Do it, or return why it could not be done; what lasts is undone by ``tend``."""
         refusal = _DOES[timed.act](self, timed)
         if refusal is None:
             self.done[timed.act] += 1
             self.not_run.pop(timed.act, None)
         elif not self.done[timed.act]:
             self.not_run[timed.act] = refusal
+        return refusal
 
     def tend(self, now: float) -> None:
         """Start again who ended, and undo what has lasted long enough."""

@@ -49,9 +49,9 @@ class Stream:
     """The share of acts that come upon the heels of the one before."""
 
 
-# A worker's session is 10 s, and as long the others wait for one that was killed. Most
-# pauses are longer, since who does not work cannot be interrupted at work; some acts
-# come earlier, into the middle of taking over.
+# A worker's session is 10 s, and as long the others wait for one that was killed; to start
+# it again takes some more. Most pauses are longer, since who does not work cannot be
+# interrupted at work; some acts come earlier, into the middle of taking over.
 STREAMS: Final = (
     Stream(
         {
@@ -64,8 +64,8 @@ STREAMS: Final = (
             Act.CORRUPT_STORE: 1,
             Act.SWAP_STORES: 1,
         },
-        pause=(10, 16),
-        in_haste=0.35,
+        pause=(16, 24),
+        in_haste=0.3,
     ),
     Stream({Act.KILL_INGEST: 1}, pause=(4, 12)),
     # One that was killed needs some 9 s to come back.
