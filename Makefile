@@ -5,7 +5,7 @@ BIN := .venv/bin
 say := printf 'penstock: %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo test brokers lint bench lock help
+.PHONY: setup demo chaos test brokers lint bench lock help
 
 setup: .venv/.made ## make .venv with the penstock command
 	@:
@@ -24,6 +24,9 @@ setup: .venv/.made ## make .venv with the penstock command
 
 demo: setup ## two providers through a real Kafka, live (SECONDS=20 ends with a reconciliation; KILL_PROCESSOR=1; STACK=docker)
 	@$(BIN)/penstock demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(filter-out 0,$(KILL_PROCESSOR)),--kill-processor)
+
+chaos: setup ## kill, freeze and starve all of it, then count every fact and cent (MINUTES=10 SEED=1)
+	@$(BIN)/penstock chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 test: setup ## run every test, on a real Kafka and registry
 	@$(BIN)/python -m pytest $(ARGS)

@@ -238,6 +238,10 @@ class Mint:
     """The minted secrets. Raises a ``FeedError`` where there is none."""
 
 
+def no_cursor(_: Frame) -> None:
+    """Say that no frame carries a cursor: this provider cannot resume."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """One connection to one provider, as data."""

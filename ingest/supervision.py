@@ -26,6 +26,7 @@ from ingest.feed import (
     Refused,
     Unauthorized,
     Unresumable,
+    no_cursor,
 )
 from ingest.journal import RawJournal
 from ingest.metrics import FeedMetrics
@@ -81,6 +82,8 @@ class Supervision:
 
     async def _recall(self) -> None:
         """Find the furthest event that an earlier process left in raw."""
+        if self.feed.cursor is no_cursor:
+            return
         read = self.feed.cursor
         if read is None:
             return

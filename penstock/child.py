@@ -74,17 +74,22 @@ class Child:
 
     def terminate(self) -> None:
         """End it in order; kill it if it takes longer than ten seconds."""
-        self._signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         if not self._dies_within(_PATIENCE):
             self.kill()
         self._ended()
 
     def kill(self) -> None:
         """``kill -9``."""
-        self._signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         if self._process:
             self._process.wait()
         self._ended()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it and to whatever it started; nothing if it does not run."""
+        if self._process and self._process.poll() is None:
+            os.killpg(self._process.pid, number)
 
     def trace(self) -> LocalProcess:
         """Return how another process finds it; it must run."""
@@ -103,10 +108,6 @@ class Child:
         if self.port is None:
             return True
         return self.pid is not None and listens(self.pid, self.port)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process and self._process.poll() is None:
-            os.killpg(self._process.pid, number)
 
     def _dies_within(self, seconds: float) -> bool:
         if self._process is None:

@@ -1,6 +1,6 @@
 """The settings file of a demo: what its twins said of themselves, written down."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ http = "127.0.0.1:0"
 
 [processors]
 references = {{ id = "demo", key = "env:PENSTOCK_REFERENCE_KEY" }}
+state_directory = "{state_directory}"
 """
 
 _ACCOUNT: Final = """
@@ -37,19 +38,27 @@ credentials = {{ api_key = "file:{api_key}" }}
 
 
 def write_settings(
-    directory: Path,
+    path: Path,
     bootstrap_servers: str,
     registry_url: str,
-    introductions: Mapping[str, Introduction],
+    introductions: Iterable[Introduction],
+    state_directory: str = "state",
 ) -> Path:
-    """Write ``penstock.toml`` and the files of its secrets; return the path of the first."""
-    text = [_HEAD.format(bootstrap_servers=bootstrap_servers, registry_url=registry_url)]
-    for name, told in introductions.items():
-        secret = _secret(directory, f"{name}-api-key", told[_CREDENTIAL])
-        text.append(_ACCOUNT.format(**{**told, "name": name, "api_key": secret}))
+    """Write a settings file, and the files of its secrets beside it; return its path."""
+    text = [
+        _HEAD.format(
+            bootstrap_servers=bootstrap_servers,
+            registry_url=registry_url,
+            state_directory=state_directory,
+        )
+    ]
+    for told in introductions:
+        owner = f"{told['name']}-{told['account']}"
+        secret = _secret(path.parent, f"{owner}-api-key", told[_CREDENTIAL])
+        text.append(_ACCOUNT.format(**{**told, "api_key": secret}))
         if token := told.get(_VERIFICATION_KEY):
-            text.append(f'keys = {{ k1 = "file:{_secret(directory, f"{name}-token", token)}" }}\n')
-    path = directory / "penstock.toml"
+            kept = _secret(path.parent, f"{owner}-token", token)
+            text.append(f'keys = {{ k1 = "file:{kept}" }}\n')
     path.write_text("".join(text))
     return path
 

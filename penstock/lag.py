@@ -1,6 +1,7 @@
 """How far the processors are behind raw."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final, Self
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -21,15 +22,13 @@ class Lag:
 
     def ends(self) -> dict[tuple[str, int], int]:
         """Return (topic, partition) → the offset that the next record will have."""
-        try:
+        with _translated("the ends of raw"):
             known = self._consumer.list_topics(timeout=_SECONDS).topics
             return {
                 (topic, number): self._end(topic, number)
                 for topic in self._topics
                 for number in known[topic].partitions
             }
-        except KafkaException as error:
-            raise OperatorError(f"cannot ask for the ends of raw: {error.args[0].str()}") from error
 
     def _end(self, topic: str, number: int) -> int:
         return self._consumer.get_watermark_offsets(TopicPartition(topic, number), _SECONDS)[1]
@@ -38,7 +37,8 @@ class Lag:
         """Return how many raw records are not read and committed."""
         ends = self.ends()
         asked = [TopicPartition(topic, number) for topic, number in ends]
-        committed = self._consumer.committed(asked, timeout=_SECONDS)
+        with _translated("the offsets of the group"):
+            committed = self._consumer.committed(asked, timeout=_SECONDS)
         return sum(ends[at.topic, at.partition] - max(at.offset, 0) for at in committed)
 
     def __enter__(self) -> Self:
@@ -46,3 +46,11 @@ class Lag:
 
     def __exit__(self, *_: object) -> None:
         self._consumer.close()
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except KafkaException as error:
+        raise OperatorError(f"cannot ask for {what}: {error.args[0].str()}") from error

@@ -1,21 +1,25 @@
 """What the twins say they told, against what an independent client reads.
 
 Neither side is ours to correct here: the books are in the providers' words, ``events``
-is read with confluent-kafka's Avro deserializer, and ``readings`` holds the two together.
+is read by libraries of others with the registry's own schema, and ``readings`` holds the
+two together.
 """
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from fastavro import parse_schema, schemaless_reader
 
 from penstock.readings import READINGS
 from penstock.readings.telling import Expected, Telling
@@ -23,8 +27,38 @@ from penstock.topic_reader import whole
 from schemas import topics
 from schemas.connection import Connection
 
+_NAME_BYTES: Final = 5
+"""A zero and the id of a schema: Confluent's wire format."""
 _SHOWN: Final = 5
 """Differences that are worth telling one by one."""
+
+
+Decode = Callable[[bytes], Mapping[str, Any]]
+Decoder = Callable[[SchemaRegistryClient], Decode]
+
+
+def by_confluent(registry: SchemaRegistryClient) -> Decode:
+    """Read events as another team does, with confluent-kafka's Avro deserializer."""
+    decode = AvroDeserializer(registry)
+    context = SerializationContext(topics.EVENTS, MessageField.VALUE)
+    return lambda value: decode(value, context)
+
+
+def by_fastavro(registry: SchemaRegistryClient) -> Decode:
+    """Read events in a fifth of the CPU, for runs of a million: the same reader, less around it."""
+    schemas: dict[bytes, Any] = {}
+
+    def decode(value: bytes) -> Mapping[str, Any]:
+        name = value[:_NAME_BYTES]
+        if name not in schemas:
+            known = registry.get_schema(int.from_bytes(name[1:]))
+            schemas[name] = parse_schema(json.loads(str(known.schema_str)))
+        return cast(
+            "Mapping[str, Any]",
+            schemaless_reader(BytesIO(value[_NAME_BYTES:]), schemas[name], None),
+        )
+
+    return decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +82,8 @@ class Reconciliation:
     """Ids on ``events`` that nobody told."""
     different: tuple[str, ...]
     """Facts whose status, amounts or currencies differ: what, expected and found."""
+    acknowledged: Collection[str] = field(repr=False)
+    """Ids of facts that raw holds."""
 
     @property
     def holds(self) -> bool:
@@ -100,6 +136,14 @@ class Books:
         if told.sha256:
             frames.add(told.sha256)
 
+    def acknowledged(self, kept: Mapping[str, int]) -> Mapping[str, int]:
+        """Return event id → how many frames of it raw holds, of those that reached it."""
+        return {
+            event_id: heard
+            for event_id, frames in self.frames.items()
+            if (heard := sum(kept.get(frame, 0) for frame in frames))
+        }
+
 
 def read_books(files: Iterable[Path]) -> Books:
     """Return the books in these files; a last line torn by a kill counts as not told."""
@@ -111,49 +155,67 @@ def read_books(files: Iterable[Path]) -> Books:
     return books
 
 
-def reconcile(
-    books: Books, kafka: Connection, registry_url: str, providers: Iterable[str]
+def reconcile(  # noqa: PLR0913 - where to look, and two ways to look closer
+    books: Books,
+    kafka: Connection,
+    registry_url: str,
+    providers: Iterable[str],
+    *,
+    see: Callable[[int, Mapping[str, Any]], None] = lambda _partition, _event: None,
+    decoder: Decoder = by_confluent,
 ) -> Reconciliation:
-    """Read raw, events and rejected as they are now, and hold them against the books."""
-    kept = Counter(
-        sha256(message.value() or b"").hexdigest()
-        for provider in providers
-        for message in whole(kafka, topics.raw(provider))
-        if ("kind", b"frame") in (message.headers() or ())
-    )
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for event in read_events(kafka, registry_url):
-        found.setdefault(event["id"], []).append(event)
-    acknowledged = {
-        event_id: heard
-        for event_id, frames in books.frames.items()
-        if (heard := sum(kept[frame] for frame in frames))
-    }
+    """Read raw, events and rejected as they are now, and hold them against the books.
+
+    ``see`` is shown every event with its partition, in the order of each partition.
+    """
+    kept = kept_frames(kafka, providers)
+    acknowledged = books.acknowledged(kept)
+    found: Counter[str] = Counter()
+    different: list[str] = []
+    for partition, event in placed_events(kafka, registry_url, decoder):
+        see(partition, event)
+        event_id = event["id"]
+        found[event_id] += 1
+        if found[event_id] == 1 and (expected := books.facts.get(event_id)):
+            different += _differences(expected, event)
     return Reconciliation(
         told=len(books.facts),
-        published=sum(map(len, found.values())),
+        published=found.total(),
         duplicates=sum(acknowledged.values()) - len(acknowledged),
         damaged=sum(kept[frame] for frame in books.damaged),
         rejected=sum(1 for _ in whole(kafka, topics.REJECTED)),
         missed=len(books.facts.keys() - acknowledged.keys() - found.keys()),
         lost=tuple(sorted(acknowledged.keys() - found.keys())),
-        twice=tuple(sorted(event_id for event_id, events in found.items() if len(events) > 1)),
+        twice=tuple(sorted(event_id for event_id, times in found.items() if times > 1)),
         invented=tuple(sorted(found.keys() - books.facts.keys())),
-        different=tuple(
-            difference
-            for event_id in sorted(found.keys() & books.facts.keys())
-            for difference in _differences(books.facts[event_id], found[event_id][0])
-        ),
+        different=tuple(sorted(different)),
+        acknowledged=acknowledged.keys(),
+    )
+
+
+def kept_frames(kafka: Connection, providers: Iterable[str]) -> Counter[str]:
+    """Return SHA-256 of a frame → how often raw holds it."""
+    return Counter(
+        sha256(message.value() or b"").hexdigest()
+        for provider in providers
+        for message in whole(kafka, topics.raw(provider))
+        if ("kind", b"frame") in (message.headers() or ())
     )
 
 
 def read_events(kafka: Connection, registry_url: str) -> Iterator[Mapping[str, Any]]:
     """Yield every event, decoded as another team would."""
-    context = SerializationContext(topics.EVENTS, MessageField.VALUE)
+    return (event for _, event in placed_events(kafka, registry_url, by_confluent))
+
+
+def placed_events(
+    kafka: Connection, registry_url: str, decoder: Decoder
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield every event with its partition, in the order of each partition."""
     with SchemaRegistryClient({"url": registry_url}) as registry:
-        decode = AvroDeserializer(registry)
+        decode = decoder(registry)
         for message in whole(kafka, topics.EVENTS):
-            yield decode(message.value(), context)
+            yield message.partition() or 0, decode(message.value() or b"")
 
 
 def _differences(expected: Expected, event: Mapping[str, Any]) -> Iterator[str]:

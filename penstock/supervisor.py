@@ -1,9 +1,10 @@
 """Keeps a program running: whoever ends, however, is started again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +17,7 @@ _PAUSE: Final = 0.5
 """Seconds before an ended program is started again."""
 _STEADY: Final = 10.0
 """Seconds after which a start counts as having gone well."""
-_TRIES: Final = 5
+TRIES: Final = 5
 """Ends in a row, none of them steady, that no further start would mend."""
 
 
@@ -25,9 +26,12 @@ class Supervised:
     """One program under supervision. ``tend`` it often."""
 
     child: Child
+    tries: int = TRIES
     restarts: int = 0
     _started_at: float = 0.0
     _failures: int = 0
+    _killed: bool = False
+    """By us, which says nothing about whether it can stay up."""
 
     def start(self) -> None:
         self.child.start()
@@ -38,14 +42,17 @@ class Supervised:
         now = monotonic()
         if self.child.pid is not None or now < self._started_at + _PAUSE:
             return
-        self._failures = 0 if now > self._started_at + _STEADY else self._failures + 1
-        if self._failures == _TRIES:
+        excused = self._killed or now > self._started_at + _STEADY
+        self._failures = 0 if excused else self._failures + 1
+        self._killed = False
+        if self._failures == self.tries:
             raise OperatorError(f"{self.child.name} cannot stay up: {self.child.last_words()}")
         self.restarts += 1
         self.start()
 
     def kill(self) -> None:
         """``kill -9``; ``tend`` starts it again."""
+        self._killed = True
         self.child.kill()
 
     def stop(self) -> None:
@@ -62,7 +69,11 @@ class Supervised:
 
 
 def supervised(
-    name: str, command: Sequence[str], log: Path, leash: Leash, secrets: dict[str, str]
+    name: str,
+    command: Sequence[str],
+    log: Path,
+    leash: Leash,
+    secrets: Mapping[str, str] = MappingProxyType({}),
 ) -> Supervised:
     """Return a program, not started. ``secrets``: variables that it alone gets."""
     return Supervised(

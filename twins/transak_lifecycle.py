@@ -55,6 +55,8 @@ PLOTS: Mapping[tuple[str, tuple[str, ...]], int] = {
     ("BUY", (MARKED, "PROCESSING", "FAILED", "REFUNDED")): 2,
     ("BUY", (MARKED, "CANCELLED", "REFUNDED")): 1,
     ("BUY", (MARKED, "PROCESSING", PENDING, "COMPLETED", "REFUNDED")): 1,
+    # Completed, and corrected afterwards: assumed, since nobody says that it cannot be.
+    ("BUY", (MARKED, "PROCESSING", PENDING, "COMPLETED", "COMPLETED")): 1,
     ("SELL", (PENDING, "COMPLETED")): 4,
     ("SELL", (MARKED, PENDING, ON_HOLD, PENDING, "COMPLETED")): 2,
     ("SELL", (PENDING, ON_HOLD, "FAILED", "REFUNDED")): 1,
@@ -141,7 +143,8 @@ def _told(order: Order, status: str) -> Fact:
     if status == AWAITING and order.omits_updated:
         del content["updatedAt"]
     symbol = content.get("cryptoCurrency") or content["cryptocurrency"]
-    money = {word: str(content[word]) for word in (*CURRENCY_OF, "conversionPrice")}
+    stakes = (*CURRENCY_OF, "conversionPrice", "isBuyOrSell")
+    money = {word: str(content[word]) for word in stakes}
     order_id = content.get("id") or content["_id"]
     return Fact(
         key=(order_id, status, content.get("updatedAt", content["createdAt"])),

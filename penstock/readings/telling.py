@@ -36,3 +36,9 @@ class Expected(NamedTuple):
     """The provider's own word."""
     amounts: Mapping[str, tuple[Decimal, str]]
     """Field of the payload, ``fees/<name>`` for a fee → amount and currency."""
+    entity: str
+    """Provider, account and what it is about: facts of one entity share it."""
+    order_key: tuple[tuple[int, ...], int]
+    """Version and rank of the status; of two facts the larger one is newer."""
+    posted: Mapping[str, tuple[Decimal, str]]
+    """Line of a ledger → amount and currency, where a ledger posts this status."""

@@ -424,7 +424,7 @@ def writing(place: Place, seed: int, limit: int = 0) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("seed", range(6))
 def test_a_killed_store_is_as_some_transaction_left_it(tmp_path: Path, seed: int) -> None:
     place = Place(directory=tmp_path, cluster="c", application="app", partition=3)
-    draw, reached = random.Random(seed), 0  # noqa: S311 - repeatable on purpose
+    draw, reached = random.Random(seed), 0
     for _ in range(2):
         with writing(place, seed) as writer:
             assert writer.stdout is not None
