@@ -41,6 +41,13 @@ class Beat:
     reply_within: float
     text: str | None = None
     """What to ask with; None is a WebSocket ping."""
+    steady: bool = False
+    """Ask so often whatever is heard: the peer, too, counts on it. Only ``Answered`` answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """This frame answers a steady beat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class End:
     error: "FeedError"
 
 
-Effect = Send | Keep | Beat | Await | Live | Report | End
+Effect = Send | Keep | Beat | Answered | Await | Live | Report | End
 
 
 # ---- how a connection ends -----------------------------------------------------------
