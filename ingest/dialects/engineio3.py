@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from ingest.dialects.endings import NO_MEANINGS, Meaning, of_close, of_refusal
-from ingest.dialects.socketio import Packet, PacketType, packet
+from ingest.dialects.socketio import NotAPacket, Packet, Type, parse
 from ingest.feed import (
     Answered,
     AtOnce,
@@ -43,6 +43,9 @@ _LONGEST_LINE: Final = 1000
 
 # A server that cannot decode what we said closes without a word of its own.
 _MISREAD: Final[Mapping[int, Meaning]] = {1000: Refused}
+
+
+_ABOUT_THE_CONNECTION: Final = frozenset({"0", "1", "4"})
 
 
 class _Open(msgspec.Struct, frozen=True, rename="camel"):
@@ -128,13 +131,12 @@ class EngineIo3:
     def _message(self, frame: str) -> Iterable[Effect]:
         if frame.startswith(f'42{self.namespace},["'):
             return (Keep(frame), *self._listening())
-        said = None if frame[1:2] == "2" else packet(frame)
-        match said:
-            case Packet(PacketType.CONNECT, namespace):
+        match _read(frame):
+            case Packet(Type.CONNECT, namespace):
                 return self._joined() if namespace == self.namespace else ()
-            case Packet(PacketType.DISCONNECT, namespace):
+            case Packet(Type.DISCONNECT, namespace):
                 return self._left() if namespace in {"/", self.namespace} else ()
-            case Packet(PacketType.ERROR, namespace, content):
+            case Packet(Type.CONNECT_ERROR, namespace, content=content):
                 return self._faulted(namespace, content[:_LONGEST_LINE])
         return (Keep(frame, useful=False),)  # Nothing we know, or nothing at all: theirs to keep.
 
@@ -158,6 +160,16 @@ class EngineIo3:
         if self._stage is _Stage.JOINING and namespace == self.namespace:
             return (End(Refused(said)),)
         return (Report(said),)
+
+
+def _read(frame: str) -> Packet | None:
+    """Return a packet about the connection; what tells something is not ours to read."""
+    if frame[1:2] not in _ABOUT_THE_CONNECTION:
+        return None
+    try:
+        return parse(frame[1:])
+    except NotAPacket:
+        return None
 
 
 def _kept_if_more(frame: str) -> Iterable[Effect]:
