@@ -253,7 +253,7 @@ class Feed:
     route: str
     """Name of the stream on raw records; never a URL."""
     endpoints: Mapping[str, str]
-    """Environment → the published address."""
+    """Environment → the published address, where there is one."""
     credentials: frozenset[str]
     """Names of the credentials that an account must have."""
     replicas: bool
@@ -267,3 +267,5 @@ class Feed:
     """The cursor that a kept frame carries; None where the provider replays nothing."""
     mint: Callable[[Account], Mint | None] = lambda _account: None
     """What to ask for before each dial."""
+    public: "Feed | None" = None
+    """What follows the provider's public data, where that is a connection of its own."""
