@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from ingest.feeds import FEEDS, PUBLIC
+
 Introduction = Mapping[str, str]
 """What a twin prints first: its addresses, and what a client needs."""
 
-_CREDENTIAL: Final = "api_key"
 _VERIFICATION_KEY: Final = "access_token"
 
 _HEAD: Final = """\
@@ -32,7 +33,7 @@ provider = "{name}"
 name = "{account}"
 environment = "sandbox"
 url = "{url}"
-credentials = {{ api_key = "file:{api_key}" }}
+credentials = {{ {credentials} }}
 """
 
 
@@ -45,10 +46,16 @@ def write_settings(
     """Write ``penstock.toml`` and the files of its secrets; return the path of the first."""
     text = [_HEAD.format(bootstrap_servers=bootstrap_servers, registry_url=registry_url)]
     for name, told in introductions.items():
-        secret = _secret(directory, f"{name}-api-key", told[_CREDENTIAL])
-        text.append(_ACCOUNT.format(**{**told, "name": name, "api_key": secret}))
+        credentials = ", ".join(
+            f'{wanted} = "file:{_secret(directory, f"{name}-{wanted}", told[wanted])}"'
+            for wanted in sorted(FEEDS[name].credentials)
+        )
+        text.append(_ACCOUNT.format(**{**told, "name": name, "credentials": credentials}))
         if token := told.get(_VERIFICATION_KEY):
             text.append(f'keys = {{ k1 = "file:{_secret(directory, f"{name}-token", token)}" }}\n')
+        if FEEDS[name].public:
+            public = {**told, "name": name, "account": PUBLIC, "credentials": ""}
+            text.append(_ACCOUNT.format(**public))
     path = directory / "penstock.toml"
     path.write_text("".join(text))
     return path

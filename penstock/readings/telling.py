@@ -33,6 +33,6 @@ class Expected(NamedTuple):
     event_id: str
     payload: str
     status: str
-    """The provider's own word."""
+    """The provider's own word; empty where it has none."""
     amounts: Mapping[str, tuple[Decimal, str]]
     """Field of the payload, ``fees/<name>`` for a fee → amount and currency."""
