@@ -38,6 +38,16 @@ class Recording:
     """What verifies the frames, where they are signed."""
 
 
+async def _paymium(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.ClientWebSocketResponse:
+    socket = await session.ws_connect(twin.url, params={"EIO": "3", "transport": "websocket"})
+    channel = twin.introduction()["channel_id"]
+    for said in ("40/user", f'42/user,["channel","{channel}"]'):
+        await socket.send_str(said)
+    for _ in ("0{…}", "40", "40/user"):
+        await socket.receive_str()
+    return socket
+
+
 async def _pepay(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.ClientWebSocketResponse:
     headers = {"x-commerce-api-key": twin.introduction()["api_key"]}
     query = {"types": "commerce.order.*,invoice.*,invoice_payment.*", "format": "event_v1"}
@@ -54,6 +64,7 @@ async def _transak(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.Clien
 
 
 _JOINED: dict[str, _Join] = {
+    "paymium": _paymium,
     "pepay": _pepay,
     "transak": _transak,
 }

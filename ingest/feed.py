@@ -41,6 +41,13 @@ class Beat:
     reply_within: float
     text: str | None = None
     """What to ask with; None is a WebSocket ping."""
+    steady: bool = False
+    """Ask so often whatever is heard: the peer, too, counts on it. Only ``Answered`` answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """This frame answers a steady beat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class End:
     error: "FeedError"
 
 
-Effect = Send | Keep | Beat | Await | Live | Report | End
+Effect = Send | Keep | Beat | Answered | Await | Live | Report | End
 
 
 # ---- how a connection ends -----------------------------------------------------------
@@ -250,7 +257,7 @@ class Feed:
     route: str
     """Name of the stream on raw records; never a URL."""
     endpoints: Mapping[str, str]
-    """Environment → the published address."""
+    """Environment → the published address, where there is one."""
     credentials: frozenset[str]
     """Names of the credentials that an account must have."""
     replicas: bool
@@ -264,3 +271,5 @@ class Feed:
     """The cursor that a kept frame carries; None where the provider replays nothing."""
     mint: Callable[[Account], Mint | None] = lambda _account: None
     """What to ask for before each dial."""
+    public: "Feed | None" = None
+    """What follows the provider's public data, where that is a connection of its own."""

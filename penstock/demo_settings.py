@@ -1,13 +1,14 @@
 """The settings file of a demo: what its twins said of themselves, written down."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
+
+from ingest.feeds import FEEDS, PUBLIC
 
 Introduction = Mapping[str, str]
 """What a twin prints first: its addresses, and what a client needs."""
 
-_CREDENTIAL: Final = "api_key"
 _VERIFICATION_KEY: Final = "access_token"
 
 _HEAD: Final = """\
@@ -33,7 +34,7 @@ provider = "{name}"
 name = "{account}"
 environment = "sandbox"
 url = "{url}"
-credentials = {{ api_key = "file:{api_key}" }}
+credentials = {{ {credentials} }}
 """
 
 
@@ -44,7 +45,11 @@ def write_settings(
     introductions: Iterable[Introduction],
     state_directory: str = "state",
 ) -> Path:
-    """Write a settings file, and the files of its secrets beside it; return its path."""
+    """Write a settings file, and the files of its secrets beside it; return its path.
+
+    A provider with public data gets the account ``public`` beside the told ones.
+    """
+    told_once: dict[str, Introduction] = {}
     text = [
         _HEAD.format(
             bootstrap_servers=bootstrap_servers,
@@ -53,14 +58,24 @@ def write_settings(
         )
     ]
     for told in introductions:
-        owner = f"{told['name']}-{told['account']}"
-        secret = _secret(path.parent, f"{owner}-api-key", told[_CREDENTIAL])
-        text.append(_ACCOUNT.format(**{**told, "api_key": secret}))
-        if token := told.get(_VERIFICATION_KEY):
-            kept = _secret(path.parent, f"{owner}-token", token)
-            text.append(f'keys = {{ k1 = "file:{kept}" }}\n')
+        text += _account(path.parent, told)
+        told_once.setdefault(told["name"], told)
+    for name, told in told_once.items():
+        if FEEDS[name].public:
+            text.append(_ACCOUNT.format(**{**told, "account": PUBLIC, "credentials": ""}))
     path.write_text("".join(text))
     return path
+
+
+def _account(directory: Path, told: Introduction) -> Iterator[str]:
+    owner = f"{told['name']}-{told['account']}"
+    credentials = ", ".join(
+        f'{wanted} = "file:{_secret(directory, f"{owner}-{wanted}", told[wanted])}"'
+        for wanted in sorted(FEEDS[told["name"]].credentials)
+    )
+    yield _ACCOUNT.format(**{**told, "credentials": credentials})
+    if token := told.get(_VERIFICATION_KEY):
+        yield f'keys = {{ k1 = "file:{_secret(directory, f"{owner}-token", token)}" }}\n'
 
 
 def _secret(directory: Path, name: str, value: str) -> Path:

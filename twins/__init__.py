@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from twins.paymium import PaymiumTwin
 from twins.pepay import PepayTwin
 from twins.server import Twin
 from twins.transak import TransakTwin
 
 TWINS: Mapping[str, Callable[..., Twin[Any]]] = {
+    "paymium": PaymiumTwin,
     "pepay": PepayTwin,
     "transak": TransakTwin,
 }

@@ -10,6 +10,8 @@ from aiohttp import WSMsgType, web
 
 from twins.books import Books, Fact
 
+FIN, CONTINUATION, TEXT, LENGTH_OF_8_BYTES = 0x80, 0x0, 0x1, 127
+
 # A listener further behind than this is cut off, as a provider would do.
 LAG_LIMIT = 50_000
 
@@ -19,6 +21,8 @@ class Listener:
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self.deaf = False
+        self.fragments = 1  # that each text is written in
+        self.said = 0  # texts so far
         self.written = asyncio.Event()
         self.socket, self._transport = socket, transport
         self._outbox: deque[str | int] = deque()
@@ -33,6 +37,7 @@ class Listener:
             self.abort()
             return
         self._outbox.append(item)
+        self.said += 1
         self.written.clear()
         self._more.set()
 
@@ -88,15 +93,32 @@ class Listener:
     async def _put(self, item: str | int) -> None:
         if isinstance(item, int):
             await self.socket.close(code=item)
+        elif self.fragments > 1 and self._transport is not None:
+            self._transport.write(_fragmented(item.encode(), self.fragments))
         else:
             await self.socket.send_str(item)
+
+
+def _fragmented(text: bytes, count: int) -> bytes:
+    """Return a text message in so many WebSocket frames, which no library of ours would write.
+
+    https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+    """
+    size = -(-len(text) // count) or 1
+    pieces = [text[at : at + size] for at in range(0, len(text), size)] or [b""]
+    frames = []
+    for n, piece in enumerate(pieces):
+        first = (TEXT if n == 0 else CONTINUATION) | (FIN if n == len(pieces) - 1 else 0)
+        frames.append(bytes([first, LENGTH_OF_8_BYTES]) + len(piece).to_bytes(8, "big") + piece)
+    return b"".join(frames)
 
 
 class Audience:
     """All listeners of a twin. Everything told to any of them is in the books first."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, *, compress: bool = False) -> None:
         self.books = books
+        self._compress = compress
         self.listeners: set[Listener] = set()
         self.mute = False  # connected, but told nothing
         self.attentive = asyncio.Event()  # somebody has asked to be told
@@ -104,8 +126,7 @@ class Audience:
     @asynccontextmanager
     async def admitted(self, request: web.Request) -> AsyncIterator[Listener]:
         """Accept the upgrade; the connection ends with the block."""
-        # No permessage-deflate: at thousands of frames a second it would cost more than the twin.
-        socket = web.WebSocketResponse(compress=False, autoping=False, autoclose=False)
+        socket = web.WebSocketResponse(compress=self._compress, autoping=False, autoclose=False)
         await socket.prepare(request)
         listener = Listener(socket, request.transport)
         writing = asyncio.create_task(listener.write())

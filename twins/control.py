@@ -18,15 +18,21 @@ from twins.teller import Teller
 T = TypeVar("T", Faults, Order)
 
 
+Orders = Mapping[str, Callable[[Order], None]]
+"""Orders that only one provider's twin knows."""
+
+
 class Obedient(Protocol):
     """What can be ordered of a twin."""
 
     books: Books
+    orders: Orders
     door: Door
     teller: Teller
 
     async def drop(self) -> None: ...
     async def half_open(self) -> None: ...
+    async def fragment(self, count: int) -> None: ...
     async def stall(self, seconds: float) -> None: ...
     async def mute(self, *, on: bool = True) -> None: ...
     async def close(self, code: int) -> None: ...
@@ -40,6 +46,7 @@ class Obedient(Protocol):
 ORDERS: Mapping[str, Callable[[Obedient, Order], Awaitable[object] | None]] = {
     "drop": lambda twin, _: twin.drop(),
     "half-open": lambda twin, _: twin.half_open(),
+    "fragment": lambda twin, order: twin.fragment(order.count),
     "stall": lambda twin, order: twin.stall(order.seconds),
     "mute": lambda twin, _: twin.mute(),
     "unmute": lambda twin, _: twin.mute(on=False),
@@ -67,10 +74,13 @@ def control(twin: Obedient) -> web.Application:
         return _json(twin.teller.faults)
 
     async def order(request: web.Request) -> web.Response:
-        obey = ORDERS.get(request.match_info["order"])
-        if obey is None:
-            raise web.HTTPNotFound(text=f"no such order; there are: {', '.join(ORDERS)}\n")
-        if (obeying := obey(twin, await _body(request, Order))) is not None:
+        name, arguments = request.match_info["order"], await _body(request, Order)
+        if obey := twin.orders.get(name):
+            obey(arguments)
+        elif name not in ORDERS:
+            known = ", ".join((*ORDERS, *twin.orders))
+            raise web.HTTPNotFound(text=f"no such order; there are: {known}\n")
+        elif (obeying := ORDERS[name](twin, arguments)) is not None:
             await obeying
         return _json(twin.books.summary())
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from twins.audience import Audience
 from twins.books import Books, Fact, Summary
-from twins.control import control
+from twins.control import Orders, control
 from twins.door import Door
 from twins.faults import Faults
 from twins.provider import Clock, Provider
@@ -33,6 +33,7 @@ class Terms(TypedDict, total=False):
     port: int
     account: str
     clock: Clock
+    compress: bool
 
 
 class Twin(Generic[P]):
@@ -40,7 +41,9 @@ class Twin(Generic[P]):
 
     `rate` facts a second happen by themselves, none at 0; `facts` bounds their number;
     `storm` makes facts happen at once. What happens follows from `seed` alone: `clock`
-    (unix seconds) is asked only for ids and times. Raises OSError if `port` is taken.
+    (unix seconds) is asked only for ids and times. `compress` takes permessage-deflate where it
+    is offered: at thousands of frames a second it costs more than the twin. `orders` are those
+    that only this provider knows. Raises OSError if `port` is taken.
     """
 
     def __init__(  # noqa: PLR0913 - each has one meaning and a default
@@ -58,11 +61,14 @@ class Twin(Generic[P]):
         port: int = 0,
         account: str = "main",
         clock: Clock = time,
+        compress: bool = False,
+        orders: Callable[[P], Orders] = lambda _: {},
     ) -> None:
         self.name, self.account = name, account
         self.books = Books(name, account, currency_of, clock, books)
-        self.audience = Audience(self.books)
+        self.audience = Audience(self.books, compress=compress)
         self.provider = provider(self.audience, seed, clock)
+        self.orders = orders(self.provider)
         self.teller = Teller(self.provider, self.audience, faults or Faults(), facts, seed)
         self.door = Door(self.provider.refusal)
         self.listening = asyncio.Event()
@@ -118,6 +124,11 @@ class Twin(Generic[P]):
         """Cut every connection without a close frame."""
         for listener in tuple(self.audience.listeners):
             listener.abort()
+
+    async def fragment(self, count: int) -> None:
+        """Write what follows in so many WebSocket frames a text, on every connection."""
+        for listener in self.audience.listeners:
+            listener.fragments = count
 
     async def half_open(self) -> None:
         """Keep every connection, and never answer or send on it again."""

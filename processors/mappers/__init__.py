@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from processors.mapper import Mapper
-from processors.mappers import pepay, transak
+from processors.mappers import paymium, pepay, transak
 
 MAPPERS: Final[Mapping[str, Mapper]] = {
+    "paymium": paymium.MAPPER,
     "pepay": pepay.MAPPER,
     "transak": transak.MAPPER,
 }

@@ -1,4 +1,4 @@
-"""What the two feeds know of their providers, besides the recorded frames."""
+"""What the feeds know of their providers, besides the recorded frames."""
 
 import json
 from typing import Any
@@ -7,19 +7,22 @@ import pytest
 
 from ingest.feed import (
     Account,
+    After,
     Answer,
+    BackOff,
     Close,
     Cursor,
     Disconnected,
     End,
     FeedError,
     Keep,
+    Pause,
     Refusal,
     Refused,
     Unauthorized,
     Unresumable,
 )
-from ingest.feeds import FEEDS
+from ingest.feeds import FEEDS, feed_of
 
 PEPAY, TRANSAK = FEEDS["pepay"], FEEDS["transak"]
 CURSOR = Cursor((1, 2), "evt_1-2")
@@ -30,9 +33,9 @@ def account(provider: str, options: dict[str, Any]) -> Account:
         provider=provider,
         name="main",
         environment="sandbox",
-        url=FEEDS[provider].endpoints["sandbox"],
+        url=next(iter(FEEDS[provider].endpoints.values())),
         options=options,
-        secrets={"api_key": "k3y"},
+        secrets={"api_key": "k3y", "channel_id": "k3y"},
     )
 
 
@@ -134,6 +137,8 @@ def test_a_mint_without_a_token_means_what_http_says(
 @pytest.mark.parametrize(
     ("provider", "options", "line"),
     [
+        ("paymium", {"payment": []}, "Object contains unknown field `payment`"),
+        ("paymium", {"payments": [""]}, "Expected `str` of length >= 1 - at `$.payments[0]`"),
         ("pepay", {"auth": "basic"}, "Invalid enum value 'basic' - at `$.auth`"),
         ("pepay", {"typos": []}, "Object contains unknown field `typos`"),
         ("pepay", {"types": []}, "types: expected names like invoice.* in a list"),
@@ -167,6 +172,34 @@ def test_options_that_cannot_work_are_named_in_one_line(
     with pytest.raises(ValueError, match=r".") as raised:
         FEEDS[provider].check(account(provider, options))
     assert str(raised.value) == line
+
+
+def test_public_data_has_a_feed_of_its_own_where_the_provider_keeps_it_apart() -> None:
+    assert feed_of("paymium", "main") is FEEDS["paymium"]
+    assert feed_of("paymium", "public") is FEEDS["paymium"].public
+    assert feed_of("transak", "public") is TRANSAK
+
+
+def test_public_data_of_paymium_needs_no_credential_and_takes_no_option() -> None:
+    public = feed_of("paymium", "public")
+    assert (public.credentials, public.route) == (frozenset(), "public")
+    with pytest.raises(ValueError, match="unknown field"):
+        public.check(account("paymium", {"payments": []}))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "pause"),
+    [
+        (Refusal(403, excerpt="Attention Required! | Cloudflare"), After(60)),
+        (Refusal(429), After(60)),
+        (Refusal(429, retry_after=7.0), After(7)),
+        (Refusal(503), BackOff()),
+    ],
+)
+def test_a_refused_upgrade_of_paymium_is_cloudflares(refusal: Refusal, pause: Pause) -> None:
+    error = FEEDS["paymium"].dialect(account("paymium", {}), None).refused(refusal)
+    assert isinstance(error, Disconnected)
+    assert error.pause == pause
 
 
 def test_what_would_hold_a_secret_does_not_show_it() -> None:

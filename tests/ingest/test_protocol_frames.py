@@ -16,6 +16,7 @@ import pytest
 from ingest.feed import (
     Account,
     Answer,
+    Answered,
     Await,
     Beat,
     Close,
@@ -36,11 +37,15 @@ from ingest.feeds import FEEDS
 
 FRAMES = Path(__file__).parents[1] / "frames"
 
+CHANNEL = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+PAYMENT = "8f60c9df-76da-4618-906d-52af659baddf"
 CREDENTIALS = {
+    "paymium": {"channel_id": CHANNEL},
     "pepay": {"api_key": "ck_twin", "token": "ws_twin_token"},
     "transak": {"api_key": "twin-api-key"},
 }
 OPTIONS: dict[str, dict[str, Any]] = {
+    "paymium": {"payments": [PAYMENT]},
     "pepay": {},
     "transak": {
         "public_channels": ["aa39d8e1-5c7b-4f0e-9d31-3f1e7a52ce7f"],
@@ -54,7 +59,7 @@ def account(provider: str, **options: Any) -> Account:
         provider=provider,
         name="main",
         environment="sandbox",
-        url=FEEDS[provider].endpoints["sandbox"],
+        url=next(iter(FEEDS[provider].endpoints.values())),
         options={**OPTIONS[provider], **options},
         secrets=CREDENTIALS[provider],
     )
@@ -66,8 +71,10 @@ def words(effect: Effect) -> str:  # noqa: PLR0911 - one per effect
             return f"send {frame!r}"
         case Keep(_, useful):
             return "keep" if useful else "keep, not useful"
-        case Beat(every, reply_within, text):
-            return f"beat {every:g}/{reply_within:g} {text}"
+        case Beat(every, reply_within, text, steady):
+            return f"{'steady ' * steady}beat {every:g}/{reply_within:g} {text}"
+        case Answered():
+            return "answered"
         case Await(within):
             return f"await {within:g}"
         case Live():
@@ -169,7 +176,21 @@ def test_what_we_say_to_pusher_is_what_is_published(event: str) -> None:
     assert sorted(mine, key=key) == sorted(ours("transak", event), key=key)
 
 
+def test_what_we_say_to_paymium_is_what_is_published() -> None:
+    dialect = FEEDS["paymium"].dialect(account("paymium"), None)
+    said = [
+        effect.frame if isinstance(effect, Send) else effect.text
+        for frame in ("0{}", "40/user")
+        for effect in dialect.received(frame)
+        if isinstance(effect, Send | Beat)
+    ]
+    lines = (line for line in recorded("paymium") if line["direction"] == "out")
+    published = [line["frame"] for line in lines if line["transport"] == "ws"]
+    assert sorted(map(str, said)) == sorted(set(published) - {"40/public"})
+
+
 UPGRADES = [
+    ("paymium", "WebSocket upgrade", {}, None),
     ("pepay", "API key header", {}, None),
     ("pepay", "short-lived token", {"auth": "token"}, None),
     ("pepay", "resume", {}, Cursor((1734780000000, 456), "evt_1734780000000-456")),
