@@ -120,7 +120,15 @@ class After:
     seconds: float
 
 
-Pause = AtOnce | BackOff | After
+@dataclass(frozen=True, slots=True)
+class Doubling:
+    """Dial again after ``first`` seconds, twice as many each time in a row, up to ``most``."""
+
+    first: float
+    most: float
+
+
+Pause = AtOnce | BackOff | After | Doubling
 
 
 class FeedError(Exception):
@@ -152,6 +160,19 @@ class Unauthorized(FeedError):
     def __init__(self, message: str, then: FeedError | None = None) -> None:
         super().__init__(message)
         self.then = then or Refused(message)
+
+
+class Unwelcome(FeedError):
+    """It ended as it does for a bad credential, and now and then for a good one.
+
+    ``Refused`` as long as no connection was live; from then on, dial again ``later``, and alert.
+    """
+
+    cause = "refused"
+
+    def __init__(self, message: str, later: Pause) -> None:
+        super().__init__(message)
+        self.later = later
 
 
 class Unresumable(FeedError):
@@ -260,6 +281,8 @@ class Feed:
     """Environment → the published address, where there is one."""
     credentials: frozenset[str]
     """Names of the credentials that an account must have."""
+    optional_credentials: frozenset[str] = frozenset()
+    """Names of those that it may have besides, where ``check`` says which options need them."""
     replicas: bool
     """Whether several processes may follow one account: every kind that this feed tells
     has an identity of the provider's own, and the provider tolerates it."""
@@ -273,3 +296,5 @@ class Feed:
     """What to ask for before each dial."""
     public: "Feed | None" = None
     """What follows the provider's public data, where that is a connection of its own."""
+    sign: Callable[[Account, int], Mapping[str, str]] = lambda _account, _now: {}
+    """Secrets that we make ourselves before each dial; ``now`` is in unix seconds."""

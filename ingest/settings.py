@@ -148,10 +148,11 @@ def _check(account: Account, path: Path) -> None:
         raise SettingsError(
             f"{path}: account {account}: no address is published for {account.environment}; set url"
         )
-    wanted = followed.credentials
-    if wanted != account.credentials.keys():
+    wanted, allowed = followed.credentials, followed.optional_credentials
+    if not wanted <= account.credentials.keys() <= wanted | allowed:
+        others = f" and perhaps {_listed(allowed)}" if allowed else ""
         raise SettingsError(
-            f"{path}: account {account}: credentials: expected {_listed(wanted)}"
+            f"{path}: account {account}: credentials: expected {_listed(wanted)}{others}"
             f", found {_listed(account.credentials)}"
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
 from secrets import token_hex
+from time import time
 from urllib.parse import urlsplit
 
 import structlog
@@ -26,6 +27,7 @@ from ingest.feed import (
     Refused,
     Unauthorized,
     Unresumable,
+    Unwelcome,
     no_cursor,
 )
 from ingest.journal import RawJournal
@@ -60,6 +62,8 @@ class Supervision:
     _resumes: bool = True
     _retried: bool = False
     """Whether the credential was read again, and nothing useful was recorded since."""
+    _welcomed: bool = False
+    """Whether a connection of ours was ever live."""
     _secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """As they were read last: what must not be in anything we write."""
 
@@ -99,7 +103,7 @@ class Supervision:
     async def _connect(self) -> None:
         account = self._read()
         await self._afford(account.url)
-        account = await self._minted(account)
+        account = await self._minted(self._signed(account))
         if self.patience.stopped:
             return
         cursor = self.cursor if self._resumes else None
@@ -120,6 +124,10 @@ class Supervision:
             raise Disconnected(str(error)) from error
         self._secrets = account.secrets
         return account
+
+    def _signed(self, account: Account) -> Account:
+        self._secrets = {**account.secrets, **self.feed.sign(account, int(time()))}
+        return replace(account, secrets=self._secrets)
 
     async def _minted(self, account: Account) -> Account:
         mint = self.feed.mint(account)
@@ -145,6 +153,7 @@ class Supervision:
         self.progress.expect(self._name)
         if kind in {Kind.OPENED, Kind.CLOSED}:
             self.progress.ready(self._name, ready=kind is Kind.OPENED)
+            self._welcomed = True
         if kind is Kind.ALIVE or (frame and frame.useful):
             self._retried = False
         if frame and frame.useful:
@@ -163,6 +172,8 @@ class Supervision:
         """Do what the end of a connection asks for; return it if that is to stop."""
         if isinstance(error, Unauthorized) and self._retried:
             error = error.then
+        if isinstance(error, Unwelcome) and not self._welcomed:
+            error = Refused(str(error))
         pause = self._pause(error)
         self.metrics.reconnects[_consequence(error)].inc()
         if isinstance(error, Refused):
@@ -170,7 +181,7 @@ class Supervision:
             self.progress.expect_nothing(self._name)
             self._say(_log.error, "refused: this feed is stopped", error)
             return error
-        urgent = self._backoff.failures >= _ALARM_AFTER
+        urgent = self._backoff.failures >= _ALARM_AFTER or isinstance(error, Unwelcome)
         self._say(_log.error if urgent else _log.warning, "disconnected", error, pause)
         self.progress.expect(self._name, pause)
         await self.patience.pause(pause)
@@ -185,7 +196,7 @@ class Supervision:
             case Unresumable():
                 self._resumes = False
                 return self._backoff.pause(AtOnce(), _random())
-            case Disconnected(pause=pause):
+            case Disconnected(pause=pause) | Unwelcome(later=pause):
                 return self._backoff.pause(pause, _random())
             case _:
                 return 0.0
@@ -202,11 +213,13 @@ class Supervision:
         )
 
 
-def _consequence(error: FeedError) -> str:
+def _consequence(error: FeedError) -> str:  # noqa: PLR0911 - one per word
     """Return the word of ``metrics.CONSEQUENCES`` for what follows."""
     match error:
         case Unauthorized():
             return "unauthorized"
+        case Unwelcome():
+            return "unwelcome"
         case Unresumable():
             return "unresumable"
         case Disconnected(pause=AtOnce()):
