@@ -1,11 +1,17 @@
 """Every feed we follow. To add a provider, add its line."""
 
 from ingest.feed import Feed
+from ingest.feeds.assetpay.socket import FEED as ASSETPAY
 from ingest.feeds.paymium.socket import FEED as PAYMIUM
 from ingest.feeds.pepay.socket import FEED as PEPAY
 from ingest.feeds.transak.socket import FEED as TRANSAK
 
-FEEDS: dict[str, Feed] = {"paymium": PAYMIUM, "pepay": PEPAY, "transak": TRANSAK}
+FEEDS: dict[str, Feed] = {
+    "assetpay": ASSETPAY,
+    "paymium": PAYMIUM,
+    "pepay": PEPAY,
+    "transak": TRANSAK,
+}
 
 PUBLIC = "public"
 """Name of the account under which public data is kept."""
