@@ -14,6 +14,7 @@ FIN, CONTINUATION, TEXT, LENGTH_OF_8_BYTES = 0x80, 0x0, 0x1, 127
 
 # A listener further behind than this is cut off, as a provider would do.
 LAG_LIMIT = 50_000
+EMPTY_CLOSE = b"\x88\x00"
 
 
 class Listener:
@@ -25,12 +26,12 @@ class Listener:
         self.said = 0  # texts so far
         self.written = asyncio.Event()
         self.socket, self._transport = socket, transport
-        self._outbox: deque[str | int] = deque()
+        self._outbox: deque[str | bytes | int] = deque()
         self._more = asyncio.Event()
         self.written.set()
 
-    def say(self, item: str | int) -> None:
-        """Queue a text frame, or a close code after what is queued already."""
+    def say(self, item: str | bytes | int) -> None:
+        """Queue a message, or a close code after what is queued already; 1005 is a bare close."""
         if self.deaf:
             return
         if len(self._outbox) >= LAG_LIMIT:
@@ -90,13 +91,18 @@ class Listener:
                 self.written.set()
         self.written.set()
 
-    async def _put(self, item: str | int) -> None:
-        if isinstance(item, int):
-            await self.socket.close(code=item)
-        elif self.fragments > 1 and self._transport is not None:
-            self._transport.write(_fragmented(item.encode(), self.fragments))
-        else:
-            await self.socket.send_str(item)
+    async def _put(self, item: str | bytes | int) -> None:
+        match item:
+            case 1005 if self._transport is not None:
+                self._transport.write(EMPTY_CLOSE)
+            case int():
+                await self.socket.close(code=item)
+            case bytes():
+                await self.socket.send_bytes(item)
+            case str() if self.fragments > 1 and self._transport is not None:
+                self._transport.write(_fragmented(item.encode(), self.fragments))
+            case str():
+                await self.socket.send_str(item)
 
 
 def _fragmented(text: bytes, count: int) -> bytes:

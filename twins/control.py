@@ -5,6 +5,7 @@ order (`{"seconds": 2}`), or nothing; `GET /twin/books` and `POST /twin/quiet` r
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -18,7 +19,7 @@ from twins.teller import Teller
 T = TypeVar("T", Faults, Order)
 
 
-Orders = Mapping[str, Callable[[Order], None]]
+Orders = Mapping[str, Callable[[Order], Awaitable[object] | None]]
 """Orders that only one provider's twin knows."""
 
 
@@ -75,12 +76,10 @@ def control(twin: Obedient) -> web.Application:
 
     async def order(request: web.Request) -> web.Response:
         name, arguments = request.match_info["order"], await _body(request, Order)
-        if obey := twin.orders.get(name):
-            obey(arguments)
-        elif name not in ORDERS:
-            known = ", ".join((*ORDERS, *twin.orders))
-            raise web.HTTPNotFound(text=f"no such order; there are: {known}\n")
-        elif (obeying := ORDERS[name](twin, arguments)) is not None:
+        orders = {**{known: partial(obey, twin) for known, obey in ORDERS.items()}, **twin.orders}
+        if name not in orders:
+            raise web.HTTPNotFound(text=f"no such order; there are: {', '.join(orders)}\n")
+        if (obeying := orders[name](arguments)) is not None:
             await obeying
         return _json(twin.books.summary())
 

@@ -9,7 +9,7 @@ import aiohttp
 import jwt
 import msgspec
 import pytest
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from tests.twins.clients import (
     KEY,
@@ -180,6 +180,15 @@ async def test_close_sends_the_code(code: int) -> None:
         await frame(socket)
         await order(twin, "close", code=code)
         assert await ending(socket) == code
+
+
+async def test_a_close_without_a_code_can_be_ordered() -> None:
+    async with PepayTwin(rate=0) as twin, pepay(twin.url) as socket:
+        await order(twin, "close", code=1005)
+        with pytest.raises(ConnectionClosed) as closed:
+            await asyncio.wait_for(socket.recv(), PATIENCE_S)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1005
 
 
 async def test_garbage_is_one_damaged_frame() -> None:
