@@ -277,6 +277,11 @@ def test_the_rate_of_19_decimals_in_transaks_own_sample_reaches_avro() -> None:
 # ---- persons ----------------------------------------------------------------------------
 
 PUBLISHED = {
+    "assetpay": {
+        *("id", "type", "status", "externalId", "error", "revertedBy"),
+        *("name", "marketHashName", "assetId", "itemId", "source"),
+        *("chain", "address", "txnHash"),
+    },
     "pepay": {
         *("id", "type", "status", "substatus", "retailer", "token"),
         *("invoice_id", "commerce_order_id", "orderId", "invoiceId"),

@@ -66,6 +66,8 @@ ORDERS: Mapping[str, Callable[[Obedient, Order], Awaitable[object] | None]] = {
 
 def control(twin: Obedient) -> web.Application:
     """Return the application that takes orders for this twin."""
+    general = {name: partial(obey, twin) for name, obey in ORDERS.items()}
+    orders: Orders = {**general, **twin.orders}
 
     async def books(_: web.Request) -> web.Response:
         return _json(twin.books.summary())
@@ -76,7 +78,6 @@ def control(twin: Obedient) -> web.Application:
 
     async def order(request: web.Request) -> web.Response:
         name, arguments = request.match_info["order"], await _body(request, Order)
-        orders = {**{known: partial(obey, twin) for known, obey in ORDERS.items()}, **twin.orders}
         if name not in orders:
             raise web.HTTPNotFound(text=f"no such order; there are: {', '.join(orders)}\n")
         if (obeying := orders[name](arguments)) is not None:

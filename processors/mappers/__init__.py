@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from processors.mapper import Mapper
-from processors.mappers import paymium, pepay, transak
+from processors.mappers import assetpay, paymium, pepay, transak
 
 MAPPERS: Final[Mapping[str, Mapper]] = {
+    "assetpay": assetpay.MAPPER,
     "paymium": paymium.MAPPER,
     "pepay": pepay.MAPPER,
     "transak": transak.MAPPER,

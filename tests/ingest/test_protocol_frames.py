@@ -40,11 +40,18 @@ FRAMES = Path(__file__).parents[1] / "frames"
 CHANNEL = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 PAYMENT = "8f60c9df-76da-4618-906d-52af659baddf"
 CREDENTIALS = {
+    "assetpay": {
+        "api_key": "ap_twin_merchant",
+        "api_secret": "twin-assetpay-secret",
+        "trade_url": "https://steamcommunity.com/tradeoffer/new/?token=x",
+        "token": "TWIN_CLIENT_TOKEN",
+    },
     "paymium": {"channel_id": CHANNEL},
     "pepay": {"api_key": "ck_twin", "token": "ws_twin_token"},
     "transak": {"api_key": "twin-api-key"},
 }
 OPTIONS: dict[str, dict[str, Any]] = {
+    "assetpay": {},
     "paymium": {"payments": [PAYMENT]},
     "pepay": {},
     "transak": {
@@ -140,7 +147,7 @@ def recorded(provider: str) -> Iterator[dict[str, Any]]:
 
 
 def greeted(provider: str) -> Dialect:
-    """Return a dialect that is past its greeting, so that confirmations mean something."""
+    """Return a dialect that is past Pusher's greeting, so that confirmations mean something."""
     dialect = FEEDS[provider].dialect(account(provider), None)
     greeting = '{"event":"pusher:connection_established","data":"{}"}'
     list(dialect.opened())
@@ -190,6 +197,13 @@ def test_what_we_say_to_paymium_is_what_is_published() -> None:
 
 
 UPGRADES = [
+    ("assetpay", "merchant API key", {}, None),
+    (
+        "assetpay",
+        "client token",
+        {"auth": "token", "merchant_id": "m", "steam_id": "76561198000000001"},
+        None,
+    ),
     ("paymium", "WebSocket upgrade", {}, None),
     ("pepay", "API key header", {}, None),
     ("pepay", "short-lived token", {"auth": "token"}, None),
