@@ -63,7 +63,18 @@ async def _transak(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.Clien
     return socket
 
 
+async def _assetpay(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.ClientWebSocketResponse:
+    query = {"apiKey": twin.introduction()["api_key"], "EIO": "4", "transport": "websocket"}
+    socket = await session.ws_connect(twin.url, params=query)
+    await socket.receive_str()
+    await socket.send_str("40")
+    for _ in ("the answer", "the first event, which says that the key is good"):
+        await socket.receive_str()
+    return socket
+
+
 _JOINED: dict[str, _Join] = {
+    "assetpay": _assetpay,
     "paymium": _paymium,
     "pepay": _pepay,
     "transak": _transak,
