@@ -44,7 +44,8 @@ _LONGEST_LINE = 1000
 _UNEXPLAINED = (1000, 1005)
 """Closes with which a server ends what it wants to end, and says no more."""
 
-_Millis = Annotated[float, msgspec.Meta(gt=0)]
+_Millis = Annotated[float, msgspec.Meta(ge=0)]
+"""python-engineio cuts its interval to whole seconds: 0 for one that pings ten times in one."""
 
 
 class _Opening(msgspec.Struct, frozen=True, rename="camel"):
@@ -79,7 +80,7 @@ class Engineio4:
     refusals: Mapping[int, Meaning] = field(default_factory=dict)
     _stage: _Stage = field(default=_Stage.OPENING, init=False)
     _silence: float = field(default=inf, init=False)
-    """Seconds without a ping of the server's after which it is dead."""
+    """Seconds without a ping of the server's after which it is dead; infinite: it names none."""
     _largest: float = field(default=inf, init=False)
     _attachments: int = field(default=0, init=False)
     """Binary messages that still belong to the last event."""
@@ -132,7 +133,7 @@ class Engineio4:
         except (ValueError, RecursionError):
             return (End(Disconnected("an Engine.IO open packet that cannot be read")),)
         self._stage = _Stage.JOINING
-        self._silence = (opening.ping_interval + opening.ping_timeout) / 1000
+        self._silence = (opening.ping_interval + opening.ping_timeout) / 1000 or inf
         self._largest = opening.max_payload or inf
         proof = Beat(_PROOF_EVERY, reply_within=min(self._silence, _LONGEST_PROOF))
         return (proof, *self._send(f"40{self._prefix(self.namespace)}"), Await(PATIENCE))

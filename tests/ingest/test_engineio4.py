@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from math import inf
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ def test_no_open_packet_and_no_answer_to_the_join_are_ends() -> None:
     "frame",
     [
         *("0", "0{", "0[]", "0null", "0{}", '0{"pingInterval":25000}', "0" + "[" * 100_000),
-        *(opening(pingInterval="soon"), opening(pingInterval=-1), opening(pingTimeout=0)),
+        *(opening(pingInterval="soon"), opening(pingInterval=-1), opening(pingTimeout=-0.5)),
         opening(pingTimeout=None),
     ],
 )
@@ -134,7 +135,13 @@ def test_a_ping_is_answered_while_joining_as_well() -> None:
 
 @pytest.mark.parametrize(
     ("interval", "timeout", "silence", "proof"),
-    [(25000, 20000, 45, 45), (300, 200, 0.5, 0.5), (25000, 86_400_000, 86_425, 60)],
+    [
+        (25000, 20000, 45, 45),
+        (300, 200, 0.5, 0.5),
+        (25000, 86_400_000, 86_425, 60),
+        (0, 500, 0.5, 0.5),
+        (0, 0, inf, 60),
+    ],
 )
 def test_silence_is_the_servers_interval_and_timeout_without_a_ping(
     interval: int, timeout: int, silence: float, proof: float
