@@ -500,7 +500,7 @@ class _Ticker(Wire, frozen=True):
     bid: Decimal | None = None
     ask: Decimal | None = None
     midpoint: Decimal | None = None
-    open: Decimal | None = None
+    first: Decimal | None = msgspec.field(name="open", default=None)
     high: Decimal | None = None
     low: Decimal | None = None
     vwap: Decimal | None = None
@@ -519,7 +519,7 @@ def _ticker(ticker: _Ticker, part: Part, _: Keys) -> Iterator[Statement]:
             ask=price(ticker.ask, "ask"),
             mid=price(ticker.midpoint, "midpoint"),
             last=price(ticker.price, "price"),
-            open=price(ticker.open, "open"),
+            open=price(ticker.first, "open"),
             high=price(ticker.high, "high"),
             low=price(ticker.low, "low"),
             vwap=price(ticker.vwap, "vwap"),
