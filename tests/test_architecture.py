@@ -51,6 +51,8 @@ MET_ONLY_IN: Final = {
     "faust": {"processors/__main__.py", "processors/app.py"},
     "httpx": {"penstock/", "schemas/registry.py"},
     "rocksdict": {"processors/state.py", "processors/store.py"},
+    "engineio": {"twins/"},
+    "socketio": {"twins/"},
     "websockets": {"ingest/wire.py"},
 }
 """Library → the only modules, or the only package, of ours that import it."""

@@ -240,19 +240,18 @@ async def test_a_server_that_pings_is_alive_however_little_it_tells() -> None:
 
 
 async def test_big_fragmented_and_compressed_frames_are_kept_whole() -> None:
-    async with AssetPayTwin(rate=0, market=0) as twin:
-        await twin.compress()
-        async with followed(twin) as feed:
-            await feed.diary.until_live()
-            for pieces in (None, 1_000):
-                if pieces:
-                    await twin.fragment(pieces)
-                twin.orders["big"](Order(size=1_000_000))
-                await twin.storm(1)
-            await feed.diary.until(lambda: len(feed.diary.frames) == 3)
-            kept = [sha256(str(frame).encode()).hexdigest() for frame in feed.diary.frames[1:]]
-            assert kept == [line.sha256 for line in twin.books.lines]
-            assert all(len(frame) > 1_000_000 for frame in feed.diary.frames[1:])
+    async with AssetPayTwin(rate=0, market=0, compress=True) as twin, followed(twin) as feed:
+        await feed.diary.until_live()
+        for pieces in (1, 1_000):
+            await twin.fragment(pieces)
+            twin.orders["big"](Order(count=1_000_000))
+            await twin.storm(1)
+            # A fragment is written at once, and must not overtake what is compressed elsewhere.
+            await twin.audience.written()
+        await feed.diary.until(lambda: len(feed.diary.frames) == 3)
+        kept = [sha256(str(frame).encode()).hexdigest() for frame in feed.diary.frames[1:]]
+        assert kept == [line.sha256 for line in twin.books.lines]
+        assert all(len(frame) > 1_000_000 for frame in feed.diary.frames[1:])
 
 
 async def test_a_binary_event_and_its_attachment_are_kept_in_order() -> None:

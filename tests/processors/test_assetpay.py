@@ -9,8 +9,8 @@ import pytest
 from processors.mapper import Keys
 from processors.mappers.assetpay import MAPPER
 from processors.pipeline import Batch, process
-from processors.state import State
 from schemas.records import Event, Item, Kind, Listing, Money, Position, Raw, Status, Transfer, Via
+from tests.processors.memory import Remembered
 
 NOW = 1_773_400_000 * 1_000_000
 KEYS = Keys(reference_id="r1", reference=b"a key of tests, of 32 bytes, this")
@@ -51,7 +51,7 @@ def heard(frame: str, *, via: Via = Via.SOCKET, memory: Batch | None = None) -> 
         received_at=NOW,
         value=frame.encode(),
     )
-    batch = Batch(memory or State(), published_at=NOW)
+    batch = Batch(memory or Remembered(), published_at=NOW)
     process(raw, Position("raw.assetpay", 0, 1), MAPPER, KEYS, batch)
     return batch
 
