@@ -159,6 +159,7 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     credited_now: Money | None = None
     credited_later: Money | None = None
     overpayment: Money | None = None
+    crypto: Money | None = None
     reference: str | None = None
     reversal_of: str | None = None
     network: str | None = None

@@ -251,6 +251,7 @@ def _funding(funding: _Funding, part: Part, direction: str) -> Statement:
         gross=money(funding.amounts.usd, _USD, "$.amounts.usd"),
         credited_now=money(funding.credited_usd, _USD, "$.creditedUsd"),
         overpayment=money(funding.overpayment_usd, _USD, "$.overpaymentUsd"),
+        crypto=crypto,
         network=funding.asset.chain,
         address=funding.address,
         tx_hash=funding.txn_hash,

@@ -227,6 +227,7 @@ def test_a_funding_is_told_with_its_own_digits(event: str, direction: str) -> No
         gross=Money(Decimal("100.00"), "USD"),
         credited_now=Money(Decimal("100.00"), "USD"),
         overpayment=Money(Decimal("1.25"), "USD"),
+        crypto=Money(Decimal("100.000000"), "USDT"),
         network="ETH",
         address="0xa",
         tx_hash="0x1",
