@@ -99,8 +99,6 @@ class Connection:
         """
         if isinstance(error, ssl.SSLCertVerificationError):
             return self.untrusted(error.verify_message)
-        if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
-            return f"kafka on {self} does not speak TLS there; correct kafka.security or the port"
         if getattr(error, "errno", None) == _SASL_AUTHENTICATION_FAILED:
             return self.unwelcome()
         return None
