@@ -31,7 +31,7 @@ chaos: setup ## kill, freeze and starve all of it, then count every fact and cen
 test: setup ## run every test, on a real Kafka and registry
 	@$(BIN)/python -m pytest $(ARGS)
 
-brokers: setup ## three brokers: leaders move, one is lost, two are down (about 5 minutes)
+brokers: setup ## three brokers: leaders move, one is lost, two are down
 	@$(BIN)/python -m pytest --override-ini addopts= --import-mode=importlib -v tests/brokers $(ARGS)
 
 lint: setup ## check style, types and import contracts

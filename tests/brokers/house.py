@@ -25,8 +25,8 @@ from schemas import topics
 from twins import TWINS
 
 APPLICATION: Final = "penstock"
-ACCOUNTS: Final = dict(zip(TWINS, ("main", "desk"), strict=True))
-"""Provider → account: two accounts of different partitions, so that two tasks work."""
+ACCOUNTS: Final = {"pepay": "main", "transak": "desk"}
+"""Provider → account: of two partitions, so that two tasks work."""
 RATE: Final = 60
 """Facts a second and provider."""
 _TICK: Final = 0.2

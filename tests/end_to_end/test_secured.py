@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.feeds import FEEDS
 from penstock.broker import answers
 from penstock.certificates import Identity
 from penstock.launch import Wanted
@@ -51,7 +52,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     if "PENSTOCK_BOOTSTRAP_SERVERS" in os.environ:
         pytest.skip("not run: the stack that the environment names is not ours to secure")
     with local_stack(tmp_path_factory.mktemp("secured"), wanted=Wanted(secured=True)) as running:
-        prepare(running, ["pepay", "transak"])
+        prepare(running, FEEDS)
         yield running
 
 
