@@ -32,7 +32,7 @@ from penstock.order import Order
 from penstock.preparation import prepare
 from penstock.reconcile import Reconciliation, by_fastavro, read_books, reconcile
 from penstock.stack import Stack, local_stack
-from penstock.state_room import StateRoom, state_room
+from penstock.state_room import StateRoom, release, state_room
 from penstock.supervisor import Supervised
 from schemas.topics import partition_of
 
@@ -114,11 +114,13 @@ class Verdict:
 
 def run(wish: Wish, console: Console) -> Verdict:
     """Run it; return the verdict. Nothing is left running, whatever happens."""
+    state = wish.directory / "state"
+    release(state)
     if wish.directory.exists():
         shutil.rmtree(wish.directory)
     wish.directory.mkdir(parents=True)
     with ExitStack() as at_the_end:
-        room = at_the_end.enter_context(state_room(wish.directory / "state"))
+        room = at_the_end.enter_context(state_room(state))
         cast = at_the_end.enter_context(assembled(wish.directory, tries=_TRIES))
         cast.start_twins(roles(wish))
         stack = at_the_end.enter_context(

@@ -55,8 +55,13 @@ def state_room(directory: Path) -> Iterator[StateRoom]:
     try:
         yield StateRoom(directory, refusal)
     finally:
-        if refusal is None:
-            subprocess.run([_found("umount"), "--lazy", str(directory)], check=True)
+        release(directory)
+
+
+def release(directory: Path) -> None:
+    """Take the disk away, also one that a killed run left behind."""
+    if directory.is_mount():
+        subprocess.run([_found("umount"), "--lazy", str(directory)], check=True)
 
 
 def _found(program: str) -> str:

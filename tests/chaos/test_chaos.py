@@ -35,7 +35,7 @@ def test_a_seeded_minute_of_chaos_loses_doubles_and_disorders_nothing(tmp_path: 
     directory = tmp_path / "chaos"
     command = [Path(sys.executable).with_name("penstock"), "chaos", "--directory", directory]
     ended = subprocess.run(
-        [*map(str, command), "--minutes", "0.5", "--seed", "24", "--rate", "100"],
+        [*map(str, command), "--minutes", "0.5", "--seed", "24", "--rate", "80", "--accounts", "1"],
         capture_output=True,
         text=True,
         check=False,
