@@ -143,6 +143,10 @@ def _first_of(error: ValidationError) -> str:
 
 
 def _check(account: Account, path: Path) -> None:
+    if account.url is None and account.environment not in FEEDS[account.provider].endpoints:
+        raise SettingsError(
+            f"{path}: account {account}: no address is published for {account.environment}; add url"
+        )
     wanted = FEEDS[account.provider].credentials
     if wanted != account.credentials.keys():
         raise SettingsError(

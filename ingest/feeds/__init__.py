@@ -2,6 +2,7 @@
 
 from ingest.feed import Feed
 from ingest.feeds.pepay.socket import FEED as PEPAY
+from ingest.feeds.satoriex.socket import FEED as SATORIEX
 from ingest.feeds.transak.socket import FEED as TRANSAK
 
-FEEDS: dict[str, Feed] = {"pepay": PEPAY, "transak": TRANSAK}
+FEEDS: dict[str, Feed] = {"pepay": PEPAY, "satoriex": SATORIEX, "transak": TRANSAK}
