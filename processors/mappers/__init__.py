@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from processors.mapper import Mapper
-from processors.mappers import pepay, transak
+from processors.mappers import pepay, satoriex, transak
 
 MAPPERS: Final[Mapping[str, Mapper]] = {
     "pepay": pepay.MAPPER,
+    "satoriex": satoriex.MAPPER,
     "transak": transak.MAPPER,
 }

@@ -70,7 +70,7 @@ def _request(account: Account, call: Call) -> Request:
 class _Envelope(msgspec.Struct, frozen=True):
     code: int
     msg: Any = None
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw()
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -145,7 +145,7 @@ def _envelope(body: bytes) -> _Envelope | None:
 
 def _page(envelope: _Envelope) -> _Page | None:
     try:
-        return _PAGE.decode(envelope.data or b"")
+        return _PAGE.decode(envelope.data)
     except (ValueError, RecursionError):
         return None
 
