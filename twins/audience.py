@@ -9,9 +9,11 @@ from typing import cast
 from aiohttp import WSMsgType, web
 
 from twins.books import Books, Fact
+from twins.fragments import fragments
 
 # A listener further behind than this is cut off, as a provider would do.
 LAG_LIMIT = 50_000
+EMPTY_CLOSE = b"\x88\x00"
 
 
 class Listener:
@@ -19,14 +21,15 @@ class Listener:
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self.deaf = False
+        self.fragment: int | None = None  # bytes of a text message in each WebSocket frame
         self.written = asyncio.Event()
         self.socket, self._transport = socket, transport
-        self._outbox: deque[str | int] = deque()
+        self._outbox: deque[str | bytes | int] = deque()
         self._more = asyncio.Event()
         self.written.set()
 
-    def say(self, item: str | int) -> None:
-        """Queue a text frame, or a close code after what is queued already."""
+    def say(self, item: str | bytes | int) -> None:
+        """Queue a message, or a close code after what is queued already; 1005 is a bare close."""
         if self.deaf:
             return
         if len(self._outbox) >= LAG_LIMIT:
@@ -85,11 +88,18 @@ class Listener:
                 self.written.set()
         self.written.set()
 
-    async def _put(self, item: str | int) -> None:
-        if isinstance(item, int):
-            await self.socket.close(code=item)
-        else:
-            await self.socket.send_str(item)
+    async def _put(self, item: str | bytes | int) -> None:
+        match item:
+            case 1005 if self._transport is not None:
+                self._transport.write(EMPTY_CLOSE)
+            case int():
+                await self.socket.close(code=item)
+            case bytes():
+                await self.socket.send_bytes(item)
+            case str() if self.fragment and self._transport is not None:
+                self._transport.writelines(fragments(item, self.fragment))
+            case str():
+                await self.socket.send_str(item)
 
 
 class Audience:
@@ -99,13 +109,14 @@ class Audience:
         self.books = books
         self.listeners: set[Listener] = set()
         self.mute = False  # connected, but told nothing
+        self.compresses = False  # takes permessage-deflate from those who offer it
         self.attentive = asyncio.Event()  # somebody has asked to be told
 
     @asynccontextmanager
     async def admitted(self, request: web.Request) -> AsyncIterator[Listener]:
         """Accept the upgrade; the connection ends with the block."""
-        # No permessage-deflate: at thousands of frames a second it would cost more than the twin.
-        socket = web.WebSocketResponse(compress=False, autoping=False, autoclose=False)
+        # At thousands of frames a second permessage-deflate would cost more than the twin.
+        socket = web.WebSocketResponse(compress=self.compresses, autoping=False, autoclose=False)
         await socket.prepare(request)
         listener = Listener(socket, request.transport)
         writing = asyncio.create_task(listener.write())

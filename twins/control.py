@@ -5,6 +5,7 @@ order (`{"seconds": 2}`), or nothing; `GET /twin/books` and `POST /twin/quiet` r
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from aiohttp import web
 from twins.books import Books, Summary
 from twins.door import Door
 from twins.faults import Faults, Order
+from twins.provider import Obey
 from twins.teller import Teller
 
 T = TypeVar("T", Faults, Order)
@@ -25,11 +27,15 @@ class Obedient(Protocol):
     door: Door
     teller: Teller
 
+    @property
+    def orders(self) -> Mapping[str, Obey]: ...
     async def drop(self) -> None: ...
     async def half_open(self) -> None: ...
     async def stall(self, seconds: float) -> None: ...
     async def mute(self, *, on: bool = True) -> None: ...
     async def close(self, code: int) -> None: ...
+    async def fragment(self, size: int) -> None: ...
+    async def compress(self) -> None: ...
     async def garbage(self) -> None: ...
     async def storm(self, count: int) -> None: ...
     async def expire_token(self) -> None: ...
@@ -45,6 +51,8 @@ ORDERS: Mapping[str, Callable[[Obedient, Order], Awaitable[object] | None]] = {
     "unmute": lambda twin, _: twin.mute(on=False),
     "close": lambda twin, order: twin.close(order.code),
     "garbage": lambda twin, _: twin.garbage(),
+    "fragment": lambda twin, order: twin.fragment(order.size),
+    "compress": lambda twin, _: twin.compress(),
     "storm": lambda twin, order: twin.storm(order.count),
     "expire-token": lambda twin, _: twin.expire_token(),
     "quiet": lambda twin, _: twin.quiet(),
@@ -58,6 +66,7 @@ ORDERS: Mapping[str, Callable[[Obedient, Order], Awaitable[object] | None]] = {
 
 def control(twin: Obedient) -> web.Application:
     """Return the application that takes orders for this twin."""
+    orders = {name: partial(obey, twin) for name, obey in ORDERS.items()} | dict(twin.orders)
 
     async def books(_: web.Request) -> web.Response:
         return _json(twin.books.summary())
@@ -67,10 +76,10 @@ def control(twin: Obedient) -> web.Application:
         return _json(twin.teller.faults)
 
     async def order(request: web.Request) -> web.Response:
-        obey = ORDERS.get(request.match_info["order"])
+        obey = orders.get(request.match_info["order"])
         if obey is None:
-            raise web.HTTPNotFound(text=f"no such order; there are: {', '.join(ORDERS)}\n")
-        if (obeying := obey(twin, await _body(request, Order))) is not None:
+            raise web.HTTPNotFound(text=f"no such order; there are: {', '.join(orders)}\n")
+        if (obeying := obey(await _body(request, Order))) is not None:
             await obeying
         return _json(twin.books.summary())
 

@@ -1,7 +1,7 @@
 """A twin as a running thing: its ports, its beginning and end, and the orders it obeys."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from time import time
 from typing import Generic, Self, TypedDict, TypeVar
@@ -13,7 +13,7 @@ from twins.books import Books, Fact, Summary
 from twins.control import control
 from twins.door import Door
 from twins.faults import Faults
-from twins.provider import Clock, Provider
+from twins.provider import Clock, Obey, Provider
 from twins.teller import Teller
 
 GARBAGE = "<<< this is no frame of any protocol >>>"
@@ -88,6 +88,11 @@ class Twin(Generic[P]):
         """On a port of its own, so that it answers while the provider's port is closed."""
         return f"http://127.0.0.1:{self._control_port}"
 
+    @property
+    def orders(self) -> Mapping[str, Obey]:
+        """What can be ordered of this provider alone, by name."""
+        return self.provider.orders()
+
     def introduction(self) -> dict[str, str]:
         """Return what a client must know to connect."""
         return {
@@ -136,6 +141,15 @@ class Twin(Generic[P]):
         """Close every connection with a code, after what is queued."""
         for listener in self.audience.listeners:
             listener.say(code)
+
+    async def fragment(self, size: int) -> None:
+        """From now on, cut every message to those who listen now into pieces of so many bytes."""
+        for listener in self.audience.listeners:
+            listener.fragment = size
+
+    async def compress(self) -> None:
+        """From the next connection on, take permessage-deflate where it is offered."""
+        self.audience.compresses = True
 
     async def garbage(self) -> None:
         """Send a text that is no frame at all; booked as damaged, with no key."""
