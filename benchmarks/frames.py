@@ -4,6 +4,7 @@ One in ten is told again, as measured everywhere else in this directory.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -53,8 +54,24 @@ async def _transak(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.Clien
     return socket
 
 
+async def _satoriex(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.ClientWebSocketResponse:
+    told = twin.introduction()
+    credentials = {name: told[name] for name in ("email", "password")}
+    login = f"{told['rest_url']}/api/v1/auth/login"
+    async with session.post(login, json=credentials) as answer:
+        token = (await answer.json())["data"]["access_token"]
+    socket = await session.ws_connect(twin.url, params={"token": token})
+    for market in _MARKET.findall(told["options"]):
+        await socket.send_json({"type": "subscribe", "market_id": market})
+    await socket.ping()
+    return socket
+
+
+_MARKET = re.compile(r'"([^"]+)"')
+
 _JOINED: dict[str, _Join] = {
     "pepay": _pepay,
+    "satoriex": _satoriex,
     "transak": _transak,
 }
 

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from ingest.feeds import FEEDS
+
 Introduction = Mapping[str, str]
 """What a twin prints first: its addresses, and what a client needs."""
 
-_CREDENTIAL: Final = "api_key"
+_OPTIONS: Final = "options"
+"""As they stand between the braces of a TOML table."""
 _VERIFICATION_KEY: Final = "access_token"
 
 _HEAD: Final = """\
@@ -33,7 +36,7 @@ provider = "{name}"
 name = "{account}"
 environment = "sandbox"
 url = "{url}"
-credentials = {{ api_key = "file:{api_key}" }}
+credentials = {{ {credentials} }}
 """
 
 
@@ -54,8 +57,13 @@ def write_settings(
     ]
     for told in introductions:
         owner = f"{told['name']}-{told['account']}"
-        secret = _secret(path.parent, f"{owner}-api-key", told[_CREDENTIAL])
-        text.append(_ACCOUNT.format(**{**told, "api_key": secret}))
+        credentials = ", ".join(
+            f'{name} = "file:{_secret(path.parent, f"{owner}-{name}", told[name])}"'
+            for name in sorted(FEEDS[told["name"]].credentials)
+        )
+        text.append(_ACCOUNT.format(**{**told, "credentials": credentials}))
+        if options := told.get(_OPTIONS):
+            text.append(f"options = {{ {options} }}\n")
         if token := told.get(_VERIFICATION_KEY):
             kept = _secret(path.parent, f"{owner}-token", token)
             text.append(f'keys = {{ k1 = "file:{kept}" }}\n')

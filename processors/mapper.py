@@ -239,8 +239,9 @@ class _Literal(str):
 def content_hash(body: bytes, *left_out: str) -> str:
     """Return the SHA-256, as hex, of a JSON object whose form does not matter.
 
-    ``left_out`` names members that belong to the envelope. Sorted keys, no blanks, UTF-8 unescaped, number literals unchanged:
-    ``{"b":1,"a":"é"}`` is ``aa58fba8483623bed37c1b02edfccbdd9a53123837c20bfa4cb4049993a2872e``.
+    ``left_out`` names members that belong to the envelope. Sorted keys, no blanks, UTF-8
+    unescaped, number literals unchanged: ``{"b":1,"a":"é"}`` is
+    ``aa58fba8483623bed37c1b02edfccbdd9a53123837c20bfa4cb4049993a2872e``.
     """
     tree = json.loads(body, parse_int=_Literal, parse_float=_Literal, parse_constant=_Literal)
     kept = {name: tree[name] for name in tree.keys() - set(left_out)}

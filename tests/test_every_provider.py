@@ -1,8 +1,9 @@
 """What every provider owes us. A new provider gets these tests for free.
 
 ``frames/<provider>/socket.jsonl`` holds what came by the socket, ``rest.jsonl`` what was
-polled, ``<path>.expected`` one reviewed outcome for each. To see what a change of a mapper would tell, run
-``python tests/test_every_provider.py`` and review the difference line by line.
+polled, ``<path>.expected`` one reviewed outcome for each. To see what a change of a
+mapper would tell, run ``python tests/test_every_provider.py`` and review the difference
+line by line.
 """
 
 import json

@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twins.pepay import PepayTwin
+from twins.satoriex import SatoriexTwin
 from twins.server import Twin
 from twins.transak import TransakTwin
 
 TWINS: Mapping[str, Callable[..., Twin[Any]]] = {
     "pepay": PepayTwin,
+    "satoriex": SatoriexTwin,
     "transak": TransakTwin,
 }

@@ -32,8 +32,8 @@ class Expected(NamedTuple):
 
     event_id: str
     payload: str
-    status: str
-    """The provider's own word."""
+    status: str | None
+    """The provider's own word; None where the payload has none, or not by every path."""
     amounts: Mapping[str, tuple[Decimal, str]]
     """Field of the payload, ``fees/<name>`` for a fee → amount and currency."""
     entity: str

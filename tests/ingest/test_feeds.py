@@ -32,7 +32,7 @@ def account(provider: str, options: dict[str, Any]) -> Account:
         environment="sandbox",
         url=FEEDS[provider].endpoints["sandbox"],
         options=options,
-        secrets={"api_key": "k3y"},
+        secrets=dict.fromkeys(("api_key", "access_token"), "k3y"),
     )
 
 
