@@ -158,6 +158,6 @@ REST: Final = Rest(
     reading=_reading,
     request=_request,
     every=60.0,
-    rate=Rate(5, 0.25),  # Far below 100 a minute and path, however many markets.
+    rate=Rate(20, 0.1),  # A path of ours is asked once a round, where 100 a minute are allowed.
     hydrates=True,
 )
