@@ -18,7 +18,8 @@ class _Life:
     newest: _OrderKey
     last: int = 0
     sequences: set[int] = field(default_factory=set)
-    statuses: set[str] = field(default_factory=set)
+    statuses: set[str | None] = field(default_factory=set)
+    """None where the payload has none."""
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class Order:
         life.newest = max(life.newest, expected.order_key)
         life.last = event["entity_sequence"]
         life.sequences.add(life.last)
-        life.statuses.add(event[expected.payload]["status"])
+        life.statuses.add(event[expected.payload].get("status"))
 
     def holes(self) -> list[str]:
         """Return a line for every entity whose sequence is not 1, 2, 3 … up to its last."""
@@ -61,8 +62,10 @@ def _wrong(
         yield f"sequence {sequence} after {life.last}"
     if event["is_stale"] != (expected.order_key < life.newest):
         yield f"is_stale is {event['is_stale']}, {expected.order_key} after {life.newest}"
-    if (event["change"] == "status") != (event[expected.payload]["status"] not in life.statuses):
-        yield f"change is {event['change']}, told before: {', '.join(sorted(life.statuses))}"
+    status = event[expected.payload].get("status")
+    if (event["change"] == "status") != (status not in life.statuses):
+        told = ", ".join(sorted(map(str, life.statuses)))
+        yield f"change is {event['change']}, told before: {told}"
 
 
 def _some(numbers: list[int]) -> str:

@@ -22,6 +22,7 @@ CURRENCY_OF = {
     "quantity": "unit",
     "filled_quantity": "unit",
 }
+TIMES = ("updated_at", "timestamp", "settled_at", "created_at")
 UNITS = {"currency": "USDC", "price_unit": "basis points", "unit": "shares"}
 MARKETS = ("mkt_1", "mkt_2", "mkt_3")
 CONCURRENT = 60  # deals under way at once
@@ -160,6 +161,7 @@ def _fact(  # noqa: PLR0913 - a fact has as many sides
     kind: str, key: tuple[str, ...], body: Body, *, channel: str, entity: str, status: str = ""
 ) -> Fact:
     words = {word: str(body[word]) for word in CURRENCY_OF if body.get(word) is not None}
+    words["at"] = next(body[name] for name in TIMES if name in body)
     return Fact(
         key=key,
         type=kind,
@@ -335,7 +337,7 @@ def _list(it: Exchange, own_id: str, kind: str, status: str, body: Body) -> None
 
 def _referral(it: Exchange, _: Deal) -> Happening:
     own_id = it.new_id("ref")
-    body = {"amount": it.amount(), "currency": "USDC", "referral_id": own_id}
+    body = {"amount": it.amount(), "currency": "USDC", "referral_id": own_id, "timestamp": it.now}
     key = ("referral_bonus", own_id)
     return Happening(_fact("referral_bonus", key, body, channel=USER, entity=own_id))
 
@@ -353,8 +355,8 @@ def _settlement(it: Exchange, deal: Deal) -> Happening:
     return Happening(_fact("settlement", key, body, channel=channel, entity=deal.market))
 
 
-def _resolved(_: Exchange, deal: Deal) -> Happening:
-    body = {"market_id": deal.market, "outcome_id": deal.body["outcome"]}
+def _resolved(it: Exchange, deal: Deal) -> Happening:
+    body = {"market_id": deal.market, "outcome_id": deal.body["outcome"], "timestamp": it.now}
     key = ("market_resolved", deal.market, deal.body["outcome"])
     return Happening(_fact("market_resolved", key, body, channel=USER, entity=deal.market))
 

@@ -4,6 +4,7 @@ https://satoriex.io/en/docs/api
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -28,15 +29,40 @@ _FIELDS: Final = {"price": "price", "quantity": "quantity", "filled_quantity": "
 _FIELDS_OF_A_FILL: Final = {"price": "last_price", "quantity": "last_quantity"}
 
 
+# An entity is what a kind of message is about; a fill is told apart from its order.
+_ENTITY: Final = {"trade": "market", "order_update": "order", "market_resolved": "settlement"}
+_RANK: Final = {
+    "open": 1,
+    "approved": 1,
+    "partial": 2,
+    "submitted": 2,
+    "filled": 3,
+    "cancelled": 3,
+    "rejected": 3,
+    "confirmed": 3,
+    "failed": 3,
+}
+_FINAL: Final = ("settlement", "market_resolved", "deposit_confirmed", "referral_bonus")
+_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00Z")
+
+
 def expected(told: Telling) -> Expected:
-    payload = _PAYLOAD.get(told.type, "transfer")
+    since = datetime.fromisoformat(told.money["at"]) - _EPOCH
+    kind = "withdrawal" if told.type.startswith("withdraw_") else told.type
     return Expected(
         event_id="/".join(("satoriex", told.account, *told.key)),
-        payload=payload,
+        payload=_PAYLOAD.get(told.type, "transfer"),
         # A deposit has no status of its own on the socket, and one in the list of REST.
         status=told.status or None,
         amounts=dict(_amounts(told.type, told.money)),
+        entity=f"satoriex/{told.account}/{_ENTITY.get(kind, kind)}/{told.entity}",
+        order_key=((since // timedelta(microseconds=1),), _rank(told)),
+        posted={},  # The unit of its money is not known.
     )
+
+
+def _rank(told: Telling) -> int:
+    return 3 if told.type in _FINAL else _RANK.get(told.status, 0)
 
 
 def _amounts(kind: str, money: Mapping[str, str]) -> list[tuple[str, tuple[Decimal, str]]]:
