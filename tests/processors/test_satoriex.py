@@ -9,7 +9,6 @@ import pytest
 from processors.mapper import Keys
 from processors.mappers.satoriex import MAPPER
 from processors.pipeline import Batch, process
-from processors.state import State
 from schemas.records import (
     Balance,
     Change,
@@ -24,6 +23,7 @@ from schemas.records import (
     Status,
     Via,
 )
+from tests.processors.memory import Remembered
 
 NOW = 1_777_680_000 * 1_000_000
 KEYS = Keys(reference_id="r1", reference=b"a key of tests, of 32 bytes, this")
@@ -52,7 +52,7 @@ def read(
         received_at=NOW,
         value=value,
     )
-    batch = Batch(on or State(), published_at=NOW)
+    batch = Batch(on or Remembered(), published_at=NOW)
     process(raw, Position("raw.satoriex", 0, sequence), MAPPER, KEYS, batch)
     return batch
 
