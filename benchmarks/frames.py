@@ -39,6 +39,16 @@ class Recording:
     """What verifies the frames, where they are signed."""
 
 
+async def _paymium(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.ClientWebSocketResponse:
+    socket = await session.ws_connect(twin.url, params={"EIO": "3", "transport": "websocket"})
+    channel = twin.introduction()["channel_id"]
+    for said in ("40/user", f'42/user,["channel","{channel}"]'):
+        await socket.send_str(said)
+    for _ in ("0{…}", "40", "40/user"):
+        await socket.receive_str()
+    return socket
+
+
 async def _pepay(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.ClientWebSocketResponse:
     headers = {"x-commerce-api-key": twin.introduction()["api_key"]}
     query = {"types": "commerce.order.*,invoice.*,invoice_payment.*", "format": "event_v1"}
@@ -69,7 +79,20 @@ async def _satoriex(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.Clie
 
 _MARKET = re.compile(r'"([^"]+)"')
 
+
+async def _assetpay(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.ClientWebSocketResponse:
+    query = {"apiKey": twin.introduction()["api_key"], "EIO": "4", "transport": "websocket"}
+    socket = await session.ws_connect(twin.url, params=query)
+    await socket.receive_str()
+    await socket.send_str("40")
+    for _ in ("the answer", "the first event, which says that the key is good"):
+        await socket.receive_str()
+    return socket
+
+
 _JOINED: dict[str, _Join] = {
+    "assetpay": _assetpay,
+    "paymium": _paymium,
     "pepay": _pepay,
     "satoriex": _satoriex,
     "transak": _transak,

@@ -20,7 +20,7 @@ import structlog
 from ingest import probes, settings, wire
 from ingest.backoff import Budget
 from ingest.errors import AllRefused, OperatorError, SettingsError
-from ingest.feeds import FEEDS
+from ingest.feeds import FEEDS, feed_of
 from ingest.metrics import Metrics
 from ingest.patience import Patience
 from ingest.raw_log import RawLog
@@ -67,7 +67,7 @@ async def _run(
 def _check(account: settings.Account) -> None:
     """Read the secrets and the options once, so that a mistake shows before anything starts."""
     try:
-        FEEDS[account.provider].check(account.with_secrets())
+        feed_of(account.provider, account.name).check(account.with_secrets())
     except ValueError as error:
         raise SettingsError(f"account {account}: options: {error}") from error
 
@@ -82,7 +82,7 @@ def _supervisions(
     return [
         Supervision(
             settings=account,
-            feed=FEEDS[account.provider],
+            feed=feed_of(account.provider, account.name),
             dial=wire.dial,
             raw_log=raw_log,
             metrics=metrics.of(account.provider, account.name),

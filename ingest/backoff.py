@@ -5,7 +5,7 @@ Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-j
 
 from dataclasses import dataclass
 
-from ingest.feed import After, AtOnce, BackOff, Pause
+from ingest.feed import After, AtOnce, BackOff, Doubling, Pause
 
 _FIRST = 1.0
 _CAP = 60.0
@@ -21,10 +21,11 @@ class Backoff:
 
     failures: int = 0
     """In a row, since a frame was last kept."""
+    _doubled: int = 0
 
     def kept(self) -> None:
         """Begin anew: a connection that brought something was a good one."""
-        self.failures = 0
+        self.failures = self._doubled = 0
 
     def pause(self, policy: Pause, random: float) -> float:
         """Return the seconds until the next dial, and count a failure."""
@@ -38,6 +39,10 @@ class Backoff:
             case BackOff(least):
                 return max(least, self._jittered(random))
             case After(seconds):
+                return seconds * (1 + _SPREAD * random)
+            case Doubling(first, most):
+                seconds = float(min(most, first * 2 ** min(self._doubled, 16)))
+                self._doubled += 1
                 return seconds * (1 + _SPREAD * random)
 
     def _jittered(self, random: float) -> float:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from ingest.feed import (
     Address,
+    Answered,
     Await,
     Beat,
     Close,
@@ -110,11 +111,12 @@ class _Conversation:
         frame = await self._heard()
         match frame:
             case None:
-                await self._ask()
+                pass
             case Close():
                 raise self.dialect.closed(frame)
             case _:
                 await self._perform(self.dialect.received(frame))
+        await self._ask()  # After a frame, too: one that talks all the time is asked as well.
         await self._prove()
 
     async def _drain(self) -> None:
@@ -172,7 +174,9 @@ class _Conversation:
                 case Send(frame):
                     await self.wire.send(frame)
                 case Beat():
-                    self.pulse.beat = effect
+                    self.pulse.begin(effect, _now())
+                case Answered():
+                    self.pulse.answered()
                 case Await():
                     self.pulse.awaiting(effect, _now())
                 case Live():

@@ -43,6 +43,13 @@ class Beat:
     reply_within: float
     text: str | None = None
     """What to ask with; None is a WebSocket ping."""
+    steady: bool = False
+    """Ask so often whatever is heard: the peer, too, counts on it. Only ``Answered`` answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """This frame answers a steady beat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,7 @@ class End:
     error: "FeedError"
 
 
-Effect = Send | Keep | Beat | Await | Live | Report | End
+Effect = Send | Keep | Beat | Answered | Await | Live | Report | End
 
 
 # ---- how a connection ends -----------------------------------------------------------
@@ -115,7 +122,15 @@ class After:
     seconds: float
 
 
-Pause = AtOnce | BackOff | After
+@dataclass(frozen=True, slots=True)
+class Doubling:
+    """Dial again after ``first`` seconds, twice as many each time in a row, up to ``most``."""
+
+    first: float
+    most: float
+
+
+Pause = AtOnce | BackOff | After | Doubling
 
 
 class FeedError(Exception):
@@ -151,6 +166,19 @@ class Unauthorized(FeedError):
     def __init__(self, message: str, then: FeedError | None = None) -> None:
         super().__init__(message)
         self.then = then or Refused(message)
+
+
+class Unwelcome(FeedError):
+    """It ended as it does for a bad credential, and now and then for a good one.
+
+    ``Refused`` as long as no connection was live; from then on, dial again ``later``, and alert.
+    """
+
+    cause = "refused"
+
+    def __init__(self, message: str, later: Pause) -> None:
+        super().__init__(message)
+        self.later = later
 
 
 class Unresumable(FeedError):
@@ -373,9 +401,11 @@ class Feed:
     route: str
     """Name of the stream on raw records; never a URL."""
     endpoints: Mapping[str, str]
-    """Environment → the published address."""
+    """Environment → the published address, where there is one."""
     credentials: frozenset[str]
     """Names of the credentials that an account must have."""
+    optional_credentials: frozenset[str] = frozenset()
+    """Names of those that it may have besides, where ``check`` says which options need them."""
     replicas: bool
     """Whether several processes may follow one account: every kind that this feed tells
     has an identity of the provider's own, and the provider tolerates it."""
@@ -390,3 +420,7 @@ class Feed:
     login: Login | None = None
     """Where credentials buy tokens that last longer than one dial."""
     rest: Rest | None = None
+    public: "Feed | None" = None
+    """What follows the provider's public data, where that is a connection of its own."""
+    sign: Callable[[Account, int], Mapping[str, str]] = lambda _account, _now: {}
+    """Secrets that we make ourselves before each dial; ``now`` is in unix seconds."""

@@ -24,7 +24,9 @@ class FeedMetrics:
     reconnects: dict[str, Counter]
 
 
-CONSEQUENCES = ("at_once", "back_off", "after", "unauthorized", "unresumable", "refused")
+CONSEQUENCES = (
+    *("at_once", "back_off", "after", "unauthorized", "unwelcome", "unresumable", "refused"),
+)
 
 
 class Metrics:

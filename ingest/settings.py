@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest import credentials, feed
 from ingest.errors import SettingsError
-from ingest.feeds import FEEDS
+from ingest.feeds import FEEDS, feed_of
 from schemas.connection import Connection, KafkaSection, Reference
 
 
@@ -60,7 +60,7 @@ class Account(_Section):
             provider=self.provider,
             name=self.name,
             environment=self.environment,
-            url=self.url or FEEDS[self.provider].endpoints[self.environment],
+            url=self.url or feed_of(self.provider, self.name).endpoints[self.environment],
             options=self.options,
             secrets=credentials.read(self.credentials, f"account {self}"),
         )
@@ -143,16 +143,22 @@ def _first_of(error: ValidationError) -> str:
 
 
 def _check(account: Account, path: Path) -> None:
-    if account.url is None and account.environment not in FEEDS[account.provider].endpoints:
+    followed = feed_of(account.provider, account.name)
+    if account.url is None and account.environment not in followed.endpoints:
         raise SettingsError(
-            f"{path}: account {account}: no address is published for {account.environment}; add url"
+            f"{path}: account {account}: no address is published for {account.environment}; set url"
         )
-    wanted = FEEDS[account.provider].credentials
-    if wanted != account.credentials.keys():
+    wanted, allowed = followed.credentials, followed.optional_credentials
+    if not wanted <= account.credentials.keys() <= wanted | allowed:
+        others = f" and perhaps {_listed(allowed)}" if allowed else ""
         raise SettingsError(
-            f"{path}: account {account}: credentials: expected {', '.join(sorted(wanted))}"
-            f", found {', '.join(sorted(account.credentials)) or 'none'}"
+            f"{path}: account {account}: credentials: expected {_listed(wanted)}{others}"
+            f", found {_listed(account.credentials)}"
         )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
 
 
 def _check_names(accounts: Iterable[Account], path: Path) -> None:

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
 from secrets import token_hex
+from time import time
 from urllib.parse import urlsplit
 
 import structlog
@@ -29,6 +30,7 @@ from ingest.feed import (
     Superseded,
     Unauthorized,
     Unresumable,
+    Unwelcome,
     no_cursor,
 )
 from ingest.hydration import gated
@@ -69,6 +71,8 @@ class Supervision:
     _resumes: bool = True
     _retried: bool = False
     """Whether the credential was read again, and nothing useful was recorded since."""
+    _welcomed: bool = False
+    """Whether a connection of ours was ever live."""
     _secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """As they were read last: what must not be in anything we write."""
     _dialled: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -139,7 +143,7 @@ class Supervision:
         account = await self.patience.wait(self._authorized(_DIAL_WITH_LEFT))
         if account is None:
             return
-        account = await self._minted(account)
+        account = await self._minted(self._signed(account))
         if self.patience.stopped:
             return
         self._dialled = account.secrets
@@ -176,6 +180,10 @@ class Supervision:
             raise Disconnected(str(error)) from error
         self._secrets = account.secrets
         return account
+
+    def _signed(self, account: Account) -> Account:
+        self._secrets = {**account.secrets, **self.feed.sign(account, int(time()))}
+        return replace(account, secrets=self._secrets)
 
     async def _minted(self, account: Account) -> Account:
         mint = self.feed.mint(account)
@@ -218,6 +226,7 @@ class Supervision:
         self.progress.expect(self._name)
         if kind in {Kind.OPENED, Kind.CLOSED}:
             self.progress.ready(self._name, ready=kind is Kind.OPENED)
+            self._welcomed = True
         if kind is Kind.ALIVE or (frame and frame.useful):
             self._retried = False
         if frame and frame.useful:
@@ -237,6 +246,8 @@ class Supervision:
         self._superseded = self._superseded + 1 if isinstance(error, Superseded) else 0
         if isinstance(error, Unauthorized) and self._retried:
             error = error.then
+        if isinstance(error, Unwelcome) and not self._welcomed:
+            error = Refused(str(error))
         pause = self._pause(error)
         self.metrics.reconnects[_consequence(error)].inc()
         if isinstance(error, Refused):
@@ -244,7 +255,11 @@ class Supervision:
             self.progress.expect_nothing(self._name)
             self._say(_log.error, "refused: this feed is stopped", error)
             return error
-        urgent = self._backoff.failures >= _ALARM_AFTER or self._superseded >= _REPEATED
+        urgent = (
+            self._backoff.failures >= _ALARM_AFTER
+            or self._superseded >= _REPEATED
+            or isinstance(error, Unwelcome)
+        )
         self._say(_log.error if urgent else _log.warning, "disconnected", error, pause)
         self.progress.expect(self._name, pause)
         await self.patience.pause(pause)
@@ -260,7 +275,7 @@ class Supervision:
             case Unresumable():
                 self._resumes = False
                 return self._backoff.pause(AtOnce(), _random())
-            case Disconnected(pause=pause):
+            case Disconnected(pause=pause) | Unwelcome(later=pause):
                 return self._backoff.pause(pause, _random())
             case _:
                 return 0.0
@@ -277,11 +292,13 @@ class Supervision:
         )
 
 
-def _consequence(error: FeedError) -> str:
+def _consequence(error: FeedError) -> str:  # noqa: PLR0911 - one per word
     """Return the word of ``metrics.CONSEQUENCES`` for what follows."""
     match error:
         case Unauthorized():
             return "unauthorized"
+        case Unwelcome():
+            return "unwelcome"
         case Unresumable():
             return "unresumable"
         case Disconnected(pause=AtOnce()):

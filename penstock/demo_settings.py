@@ -1,10 +1,10 @@
 """The settings file of a demo: what its twins said of themselves, written down."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from ingest.feeds import FEEDS
+from ingest.feeds import FEEDS, PUBLIC
 
 Introduction = Mapping[str, str]
 """What a twin prints first: its addresses, and what a client needs."""
@@ -47,7 +47,11 @@ def write_settings(
     introductions: Iterable[Introduction],
     state_directory: str = "state",
 ) -> Path:
-    """Write a settings file, and the files of its secrets beside it; return its path."""
+    """Write a settings file, and the files of its secrets beside it; return its path.
+
+    A provider with public data gets the account ``public`` beside the told ones.
+    """
+    told_once: dict[str, Introduction] = {}
     text = [
         _HEAD.format(
             bootstrap_servers=bootstrap_servers,
@@ -56,19 +60,26 @@ def write_settings(
         )
     ]
     for told in introductions:
-        owner = f"{told['name']}-{told['account']}"
-        credentials = ", ".join(
-            f'{name} = "file:{_secret(path.parent, f"{owner}-{name}", told[name])}"'
-            for name in sorted(FEEDS[told["name"]].credentials)
-        )
-        text.append(_ACCOUNT.format(**{**told, "credentials": credentials}))
-        if options := told.get(_OPTIONS):
-            text.append(f"options = {{ {options} }}\n")
-        if token := told.get(_VERIFICATION_KEY):
-            kept = _secret(path.parent, f"{owner}-token", token)
-            text.append(f'keys = {{ k1 = "file:{kept}" }}\n')
+        text += _account(path.parent, told)
+        told_once.setdefault(told["name"], told)
+    for name, told in told_once.items():
+        if FEEDS[name].public:
+            text.append(_ACCOUNT.format(**{**told, "account": PUBLIC, "credentials": ""}))
     path.write_text("".join(text))
     return path
+
+
+def _account(directory: Path, told: Introduction) -> Iterator[str]:
+    owner = f"{told['name']}-{told['account']}"
+    credentials = ", ".join(
+        f'{wanted} = "file:{_secret(directory, f"{owner}-{wanted}", told[wanted])}"'
+        for wanted in sorted(FEEDS[told["name"]].credentials)
+    )
+    yield _ACCOUNT.format(**{**told, "credentials": credentials})
+    if options := told.get(_OPTIONS):
+        yield f"options = {{ {options} }}\n"
+    if token := told.get(_VERIFICATION_KEY):
+        yield f'keys = {{ k1 = "file:{_secret(directory, f"{owner}-token", token)}" }}\n'
 
 
 def _secret(directory: Path, name: str, value: str) -> Path:

@@ -22,7 +22,7 @@ Balances = Mapping[tuple[str, str, str, str], Decimal]
 
 def posted_by_books(facts: Iterable[Expected]) -> Balances:
     """Add up the facts of the books: of each entity and status, the newest one."""
-    newest: dict[tuple[str, str | None], Expected] = {}
+    newest: dict[tuple[str, str], Expected] = {}
     for fact in facts:
         place = fact.entity, fact.status
         if fact.posted and (place not in newest or newest[place].order_key < fact.order_key):

@@ -18,8 +18,7 @@ class _Life:
     newest: _OrderKey
     last: int = 0
     sequences: set[int] = field(default_factory=set)
-    statuses: set[str | None] = field(default_factory=set)
-    """None where the payload has none."""
+    statuses: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -33,15 +32,16 @@ class Order:
 
     def see(self, partition: int, event: Mapping[str, Any]) -> None:
         expected = self.facts.get(event["id"])
-        if expected is None or not event["is_fact"]:
+        if expected is None or not expected.entity:
             return
-        life = self._lives.setdefault(expected.entity, _Life(partition, expected.order_key))
-        for wrong in _wrong(life, expected, partition, event):
+        key = expected.order_key
+        life = self._lives.setdefault(expected.entity, _Life(partition, key))
+        for wrong in _wrong(life, key, partition, event, event[expected.payload]["status"]):
             self.disorder.append(f"{event['id']}: {wrong}")
-        life.newest = max(life.newest, expected.order_key)
+        life.newest = max(life.newest, key)
         life.last = event["entity_sequence"]
         life.sequences.add(life.last)
-        life.statuses.add(event[expected.payload].get("status"))
+        life.statuses.add(event[expected.payload]["status"])
 
     def holes(self) -> list[str]:
         """Return a line for every entity whose sequence is not 1, 2, 3 … up to its last."""
@@ -53,19 +53,17 @@ class Order:
 
 
 def _wrong(
-    life: _Life, expected: Expected, partition: int, event: Mapping[str, Any]
+    life: _Life, key: _OrderKey, partition: int, event: Mapping[str, Any], status: str
 ) -> Iterator[str]:
     sequence = event["entity_sequence"]
     if partition != life.partition:
         yield f"partition {partition}, others of its entity are in {life.partition}"
     if sequence <= life.last:
         yield f"sequence {sequence} after {life.last}"
-    if event["is_stale"] != (expected.order_key < life.newest):
-        yield f"is_stale is {event['is_stale']}, {expected.order_key} after {life.newest}"
-    status = event[expected.payload].get("status")
+    if event["is_stale"] != (key < life.newest):
+        yield f"is_stale is {event['is_stale']}, {key} after {life.newest}"
     if (event["change"] == "status") != (status not in life.statuses):
-        told = ", ".join(sorted(map(str, life.statuses)))
-        yield f"change is {event['change']}, told before: {told}"
+        yield f"change is {event['change']}, told before: {', '.join(sorted(life.statuses))}"
 
 
 def _some(numbers: list[int]) -> str:

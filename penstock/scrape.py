@@ -1,6 +1,7 @@
 """The programs' own figures, read from ``/metrics`` and kept over their restarts."""
 
 from collections import defaultdict
+from operator import add
 from typing import Final
 
 import httpx
@@ -34,13 +35,16 @@ class Counts:
         return int(self._before[name] + self._now.get(name, 0))
 
     def gauge(self, series: str, provider: str) -> float:
+        """Return the largest of one provider's: it may have several accounts."""
         return self._now.get((series, provider), 0.0)
 
 
 def _by_provider(text: str) -> dict[tuple[str, str], float]:
-    sums: defaultdict[tuple[str, str], float] = defaultdict(float)
+    figures: defaultdict[tuple[str, str], float] = defaultdict(float)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if "provider" in sample.labels and sample.labels.get("kind", "frame") == "frame":
-                sums[sample.name, sample.labels["provider"]] += sample.value
-    return dict(sums)
+                key = (sample.name, sample.labels["provider"])
+                is_gauge = family.type == "gauge"
+                figures[key] = (max if is_gauge else add)(figures[key], sample.value)
+    return dict(figures)

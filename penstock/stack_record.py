@@ -9,6 +9,8 @@ from typing import Final
 import msgspec
 import psutil
 
+from penstock.errors import OperatorError
+
 FILE: Final = "stack.json"
 
 _PATIENCE: Final = 10.0
@@ -56,6 +58,11 @@ def read(directory: Path) -> StackRecord | None:
         return msgspec.json.decode((directory / FILE).read_bytes(), type=StackRecord)
     except FileNotFoundError:
         return None
+    except msgspec.ValidationError as error:
+        raise OperatorError(
+            f"{directory / FILE}: written by another version: end its processes, if any run, and "
+            "delete the directory"
+        ) from error
 
 
 def trace_of(pid: int) -> LocalProcess:

@@ -1,9 +1,11 @@
-"""Envelopes that any provider may use: Pusher's double encoding, and JWTs signed HS256.
+"""Envelopes that any provider may use: Pusher's, Socket.IO's, and JWTs signed HS256.
 
+https://socket.io/docs/v4/socket-io-protocol/
 https://pusher.com/docs/channels/library_auth_reference/pusher-websockets-protocol/
 https://www.rfc-editor.org/rfc/rfc7515
 """
 
+import re
 from base64 import urlsafe_b64encode
 from binascii import Error as NotBase64
 from binascii import a2b_base64
@@ -13,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from processors.errors import Malformed, Unverified
+from processors.errors import Malformed, UnknownKind, Unverified
 from processors.mapper import Wire, Word
 from schemas.records import Micros
 
@@ -61,6 +63,48 @@ def _unwrapped(text: str) -> bytes | str:
         case '"':
             return _TEXT.decode(text)
     return text
+
+
+# ---- Socket.IO ----------------------------------------------------------------------
+
+
+class Emitted(NamedTuple):
+    """An event of a namespace."""
+
+    namespace: str
+    event: str
+    arguments: tuple[bytes, ...]
+    """JSON of each; whoever reads them says how many it needs."""
+
+
+# 4 is Engine.IO's message, 2 an event; then the namespace, an id to acknowledge, and JSON.
+_EVENT: Final = re.compile(rb"42(?:(/[^,?]*)(?:\?[^,]*)?,)?[0-9]*(?=\[)")
+_PACKET: Final = re.compile(rb"4[0-6]")
+_ARGUMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_NAME: Final = msgspec.json.Decoder(Word)
+
+
+def socketio(frame: bytes) -> Emitted:
+    """Open ``42["name",…]``, of either generation.
+
+    Raises ``UnknownKind`` for another packet, such as one whose arguments are binary messages of
+    their own, ``Malformed`` for what is none, or ``msgspec.MsgspecError``.
+    """
+    head = _EVENT.match(frame)
+    if head is None:
+        raise _not_an_event(frame)
+    arguments = _ARGUMENTS.decode(memoryview(frame)[head.end() :])
+    if not arguments:
+        raise Malformed("$: expected the name of an event, found an empty array")
+    name, *others = arguments
+    namespace = (head[1] or b"/").decode()
+    return Emitted(namespace, _NAME.decode(name), tuple(map(bytes, others)))
+
+
+def _not_an_event(frame: bytes) -> Malformed | UnknownKind:
+    if frame.startswith(b"42") or not _PACKET.match(frame):
+        return Malformed("$: expected an event as an array, found something else")
+    return UnknownKind("Socket.IO has no reading of what is not a plain event")
 
 
 # ---- JSON Web Tokens ----------------------------------------------------------------

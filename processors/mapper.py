@@ -73,6 +73,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """What a ledger posts on, as far as every path of this event type carries it."""
     recipe: int = 1
     """Number of the rule by which the stakes were taken."""
+    only_if_new: bool = False
+    """Of an observation: say nothing where it repeats the entity's last, as a poll does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -371,7 +371,7 @@ def _entity_after(
 def _tell_observation(
     frame: _Frame, part: Part, statement: Statement, number: str, batch: Batch
 ) -> None:
-    """Tell a reading without identity; a polled one only if it differs from the last."""
+    """Tell a reading without identity; one that repeats itself only if it differs."""
     raw = frame.raw
     name = joined(raw.provider, raw.account, raw.connection, str(raw.sequence), number)
     key = _hash(name, 16)
@@ -381,7 +381,8 @@ def _tell_observation(
     entity_key = _entity_key(raw, statement)
     entity = batch.entity(entity_key)
     observed = blake2b(msgspec.msgpack.encode(statement.payload), digest_size=8).digest()
-    if raw.via is Via.SOCKET or entity is None or entity.observed != observed:
+    repeats = statement.only_if_new or raw.via is not Via.SOCKET
+    if not repeats or entity is None or entity.observed != observed:
         place = _Place(name, _occurred_at(raw, statement), 0, is_stale=False, change=Change.NONE)
         event = _event(frame, part, statement, place, batch.published_at)
         batch.events.append((event, _encoded(event)))

@@ -52,6 +52,7 @@ async def _run(asked: argparse.Namespace) -> None:
         books=asked.books,
         port=asked.port,
         account=asked.account,
+        compress=asked.compress,
     )
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, twin.over.set)
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="tell nothing before somebody listens",
     )
+    add("--compress", action="store_true", help="take permessage-deflate where it is offered")
     share = _number(float, 0, 1)
     add("--duplicate", type=share, default=0.07, help="share of facts told again")
     add("--reorder", type=share, default=0.02, help="share of facts told late")

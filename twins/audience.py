@@ -9,7 +9,8 @@ from typing import cast
 from aiohttp import WSMsgType, web
 
 from twins.books import Books, Fact
-from twins.fragments import fragments
+
+FIN, CONTINUATION, TEXT, LENGTH_OF_8_BYTES = 0x80, 0x0, 0x1, 127
 
 # A listener further behind than this is cut off, as a provider would do.
 LAG_LIMIT = 50_000
@@ -21,7 +22,8 @@ class Listener:
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self.deaf = False
-        self.fragment: int | None = None  # bytes of a text message in each WebSocket frame
+        self.fragments = 1  # that each text is written in
+        self.said = 0  # texts so far
         self.written = asyncio.Event()
         self.socket, self._transport = socket, transport
         self._outbox: deque[str | bytes | int] = deque()
@@ -36,6 +38,7 @@ class Listener:
             self.abort()
             return
         self._outbox.append(item)
+        self.said += 1
         self.written.clear()
         self._more.set()
 
@@ -96,27 +99,40 @@ class Listener:
                 await self.socket.close(code=item)
             case bytes():
                 await self.socket.send_bytes(item)
-            case str() if self.fragment and self._transport is not None:
-                self._transport.writelines(fragments(item, self.fragment))
+            case str() if self.fragments > 1 and self._transport is not None:
+                self._transport.write(_fragmented(item.encode(), self.fragments))
             case str():
                 await self.socket.send_str(item)
+
+
+def _fragmented(text: bytes, count: int) -> bytes:
+    """Return a text message in so many WebSocket frames, which no library of ours would write.
+
+    https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+    """
+    size = -(-len(text) // count) or 1
+    pieces = [text[at : at + size] for at in range(0, len(text), size)] or [b""]
+    frames = []
+    for n, piece in enumerate(pieces):
+        first = (TEXT if n == 0 else CONTINUATION) | (FIN if n == len(pieces) - 1 else 0)
+        frames.append(bytes([first, LENGTH_OF_8_BYTES]) + len(piece).to_bytes(8, "big") + piece)
+    return b"".join(frames)
 
 
 class Audience:
     """All listeners of a twin. Everything told to any of them is in the books first."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, *, compress: bool = False) -> None:
         self.books = books
+        self._compress = compress
         self.listeners: set[Listener] = set()
         self.mute = False  # connected, but told nothing
-        self.compresses = False  # takes permessage-deflate from those who offer it
         self.attentive = asyncio.Event()  # somebody has asked to be told
 
     @asynccontextmanager
     async def admitted(self, request: web.Request) -> AsyncIterator[Listener]:
         """Accept the upgrade; the connection ends with the block."""
-        # At thousands of frames a second permessage-deflate would cost more than the twin.
-        socket = web.WebSocketResponse(compress=self.compresses, autoping=False, autoclose=False)
+        socket = web.WebSocketResponse(compress=self._compress, autoping=False, autoclose=False)
         await socket.prepare(request)
         listener = Listener(socket, request.transport)
         writing = asyncio.create_task(listener.write())

@@ -34,6 +34,8 @@ class Fact:
     about: dict[str, str]
     body: str
     tellings: int = 0
+    also: tuple["Fact", ...] = ()
+    """Further facts that the same frame tells, such as what it booked."""
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +95,9 @@ class Books:
                 self._add_up(fact)
         self._facts["frames"] += listeners
         self._enter("fact", fact, frame, listeners, fault)
+        for other in fact.also:
+            other.tellings += bool(listeners)
+            self._enter("fact", other, frame, listeners, None)
 
     def damaged(self, fact: Fact, frame: str, listeners: int, damage: str) -> None:
         """Enter a damaged frame made from this fact."""

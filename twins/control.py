@@ -14,28 +14,29 @@ from aiohttp import web
 from twins.books import Books, Summary
 from twins.door import Door
 from twins.faults import Faults, Order
-from twins.provider import Obey
 from twins.teller import Teller
 
 T = TypeVar("T", Faults, Order)
+
+
+Orders = Mapping[str, Callable[[Order], Awaitable[object] | None]]
+"""Orders that only one provider's twin knows."""
 
 
 class Obedient(Protocol):
     """What can be ordered of a twin."""
 
     books: Books
+    orders: Orders
     door: Door
     teller: Teller
 
-    @property
-    def orders(self) -> Mapping[str, Obey]: ...
     async def drop(self) -> None: ...
     async def half_open(self) -> None: ...
+    async def fragment(self, count: int) -> None: ...
     async def stall(self, seconds: float) -> None: ...
     async def mute(self, *, on: bool = True) -> None: ...
     async def close(self, code: int) -> None: ...
-    async def fragment(self, size: int) -> None: ...
-    async def compress(self) -> None: ...
     async def garbage(self) -> None: ...
     async def storm(self, count: int) -> None: ...
     async def expire_token(self) -> None: ...
@@ -46,13 +47,12 @@ class Obedient(Protocol):
 ORDERS: Mapping[str, Callable[[Obedient, Order], Awaitable[object] | None]] = {
     "drop": lambda twin, _: twin.drop(),
     "half-open": lambda twin, _: twin.half_open(),
+    "fragment": lambda twin, order: twin.fragment(order.count),
     "stall": lambda twin, order: twin.stall(order.seconds),
     "mute": lambda twin, _: twin.mute(),
     "unmute": lambda twin, _: twin.mute(on=False),
     "close": lambda twin, order: twin.close(order.code),
     "garbage": lambda twin, _: twin.garbage(),
-    "fragment": lambda twin, order: twin.fragment(order.size),
-    "compress": lambda twin, _: twin.compress(),
     "storm": lambda twin, order: twin.storm(order.count),
     "expire-token": lambda twin, _: twin.expire_token(),
     "quiet": lambda twin, _: twin.quiet(),
@@ -66,7 +66,8 @@ ORDERS: Mapping[str, Callable[[Obedient, Order], Awaitable[object] | None]] = {
 
 def control(twin: Obedient) -> web.Application:
     """Return the application that takes orders for this twin."""
-    orders = {name: partial(obey, twin) for name, obey in ORDERS.items()} | dict(twin.orders)
+    general = {name: partial(obey, twin) for name, obey in ORDERS.items()}
+    orders: Orders = {**general, **twin.orders}
 
     async def books(_: web.Request) -> web.Response:
         return _json(twin.books.summary())
@@ -76,10 +77,10 @@ def control(twin: Obedient) -> web.Application:
         return _json(twin.teller.faults)
 
     async def order(request: web.Request) -> web.Response:
-        obey = orders.get(request.match_info["order"])
-        if obey is None:
+        name, arguments = request.match_info["order"], await _body(request, Order)
+        if name not in orders:
             raise web.HTTPNotFound(text=f"no such order; there are: {', '.join(orders)}\n")
-        if (obeying := obey(await _body(request, Order))) is not None:
+        if (obeying := orders[name](arguments)) is not None:
             await obeying
         return _json(twin.books.summary())
 

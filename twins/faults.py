@@ -26,5 +26,3 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     code: Annotated[int, msgspec.Meta(ge=1000, le=4999)] = 1001
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] = 503
     count: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1000
-    size: Annotated[int, msgspec.Meta(ge=1, le=16 * 2**20)] = 2**20
-    """Bytes."""

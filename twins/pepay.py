@@ -19,7 +19,7 @@ from twins.notation import iso
 from twins.pepay_damage import DAMAGES, damages_of
 from twins.pepay_lifecycle import CURRENCY_OF, Lifecycles
 from twins.pepay_log import Log, Position, Refused, Retention, Wish, cursor, wished
-from twins.provider import NO_ORDERS, Clock, Damage, Obey, Publication
+from twins.provider import Clock, Damage, Publication
 from twins.server import Terms, Twin
 
 COMMERCE_KEY = "ck_twin"
@@ -78,9 +78,6 @@ class Pepay:
             web.get("/api/v1/events", self._answered(self._list)),
             web.get("/api/v1/events/{id}", self._answered(self._one)),
         )
-
-    def orders(self) -> Mapping[str, Obey]:
-        return NO_ORDERS
 
     def secrets(self) -> dict[str, str]:
         return {"api_key": COMMERCE_KEY, "merchant_key": MERCHANT_KEY}

@@ -1,6 +1,6 @@
 """The seam between what every twin shares and what one provider does."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,11 +8,8 @@ from aiohttp import web
 
 from twins.audience import Listener
 from twins.books import Fact
-from twins.faults import Order
 
 Clock = Callable[[], float]
-Obey = Callable[[Order], Awaitable[object] | None]
-NO_ORDERS: Mapping[str, Obey] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +54,6 @@ class Provider(Protocol):
 
     def expire(self) -> None:
         """Let the credential that clients use now end."""
-
-    def orders(self) -> Mapping[str, Obey]:
-        """Return what can be ordered of this provider alone."""
 
     def secrets(self) -> dict[str, str]:
         """Return what a client must know."""

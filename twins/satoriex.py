@@ -17,8 +17,9 @@ from aiohttp import web
 from twins.audience import Audience, Listener
 from twins.books import Fact
 from twins.chance import dice
+from twins.control import Orders
 from twins.faults import Order
-from twins.provider import Clock, Damage, Obey, Publication
+from twins.provider import Clock, Damage, Publication
 from twins.satoriex_damage import damaged, damages_of
 from twins.satoriex_lifecycle import (
     CURRENCY_OF,
@@ -108,7 +109,8 @@ class Satoriex:
             web.get(f"{api}/markets/{{id}}/orderbook", self._book),
         )
 
-    def orders(self) -> Mapping[str, Obey]:
+    def orders(self) -> Orders:
+        """Return what can be ordered of this twin alone."""
         return {
             "forget-refresh": lambda _: self.tokens.forget(),
             "large": self._large,
@@ -153,7 +155,7 @@ class Satoriex:
     def _large(self, order: Order) -> None:
         """Tell a book of at least so many bytes."""
         level = [5000, 1234567]
-        body = {"market_id": MARKETS[0], "bids": [level] * (order.size // 14 + 1), "asks": []}
+        body = {"market_id": MARKETS[0], "bids": [level] * (order.count // 14 + 1), "asks": []}
         text = self._text("orderbook_snapshot", json.dumps(body, separators=(",", ":")))
         self._audience.mention(text, self._listeners(f"marketdata:{MARKETS[0]}"))
 
@@ -397,4 +399,4 @@ def SatoriexTwin(  # noqa: N802, PLR0913 - reads as the constructor that it is
         token_lives_s=token_lives_s,
         connections=connections,
     )
-    return Twin("satoriex", provider, CURRENCY_OF, **terms)
+    return Twin("satoriex", provider, CURRENCY_OF, orders=Satoriex.orders, **terms)

@@ -1,7 +1,7 @@
 """A twin as a running thing: its ports, its beginning and end, and the orders it obeys."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from time import time
 from typing import Generic, Self, TypedDict, TypeVar
@@ -10,10 +10,10 @@ from aiohttp import web
 
 from twins.audience import Audience
 from twins.books import Books, Fact, Summary
-from twins.control import control
+from twins.control import Orders, control
 from twins.door import Door
 from twins.faults import Faults
-from twins.provider import Clock, Obey, Provider
+from twins.provider import Clock, Provider
 from twins.teller import Teller
 
 GARBAGE = "<<< this is no frame of any protocol >>>"
@@ -33,6 +33,7 @@ class Terms(TypedDict, total=False):
     port: int
     account: str
     clock: Clock
+    compress: bool
 
 
 class Twin(Generic[P]):
@@ -40,7 +41,9 @@ class Twin(Generic[P]):
 
     `rate` facts a second happen by themselves, none at 0; `facts` bounds their number;
     `storm` makes facts happen at once. What happens follows from `seed` alone: `clock`
-    (unix seconds) is asked only for ids and times. Raises OSError if `port` is taken.
+    (unix seconds) is asked only for ids and times. `compress` takes permessage-deflate where it
+    is offered: at thousands of frames a second it costs more than the twin. `orders` are those
+    that only this provider knows. Raises OSError if `port` is taken.
     """
 
     def __init__(  # noqa: PLR0913 - each has one meaning and a default
@@ -58,11 +61,14 @@ class Twin(Generic[P]):
         port: int = 0,
         account: str = "main",
         clock: Clock = time,
+        compress: bool = False,
+        orders: Callable[[P], Orders] = lambda _: {},
     ) -> None:
         self.name, self.account = name, account
         self.books = Books(name, account, currency_of, clock, books)
-        self.audience = Audience(self.books)
+        self.audience = Audience(self.books, compress=compress)
         self.provider = provider(self.audience, seed, clock)
+        self.orders = orders(self.provider)
         self.teller = Teller(self.provider, self.audience, faults or Faults(), facts, seed)
         self.door = Door(self.provider.refusal)
         self.listening = asyncio.Event()
@@ -87,11 +93,6 @@ class Twin(Generic[P]):
     def control_url(self) -> str:
         """On a port of its own, so that it answers while the provider's port is closed."""
         return f"http://127.0.0.1:{self._control_port}"
-
-    @property
-    def orders(self) -> Mapping[str, Obey]:
-        """What can be ordered of this provider alone, by name."""
-        return self.provider.orders()
 
     def introduction(self) -> dict[str, str]:
         """Return what a client must know to connect."""
@@ -124,6 +125,11 @@ class Twin(Generic[P]):
         for listener in tuple(self.audience.listeners):
             listener.abort()
 
+    async def fragment(self, count: int) -> None:
+        """Write what follows in so many WebSocket frames a text, on every connection."""
+        for listener in self.audience.listeners:
+            listener.fragments = count
+
     async def half_open(self) -> None:
         """Keep every connection, and never answer or send on it again."""
         for listener in self.audience.listeners:
@@ -141,15 +147,6 @@ class Twin(Generic[P]):
         """Close every connection with a code, after what is queued."""
         for listener in self.audience.listeners:
             listener.say(code)
-
-    async def fragment(self, size: int) -> None:
-        """From now on, cut every message to those who listen now into pieces of so many bytes."""
-        for listener in self.audience.listeners:
-            listener.fragment = size
-
-    async def compress(self) -> None:
-        """From the next connection on, take permessage-deflate where it is offered."""
-        self.audience.compresses = True
 
     async def garbage(self) -> None:
         """Send a text that is no frame at all; booked as damaged, with no key."""

@@ -19,7 +19,7 @@ from twins.audience import Audience
 from twins.books import Fact
 from twins.chance import dice, falls
 from twins.notation import iso
-from twins.provider import NO_ORDERS, Clock, Damage, Obey, Publication
+from twins.provider import Clock, Damage, Publication
 from twins.pusher import Channels, Timers
 from twins.server import Terms, Twin
 from twins.transak_damage import PUBLIC, SIGNED, Spoiler
@@ -74,9 +74,6 @@ class Transak:
             web.get("/partners/api/v2/orders", self._list),
             web.get("/partners/api/v2/order/{id}", self._one),
         )
-
-    def orders(self) -> Mapping[str, Obey]:
-        return NO_ORDERS
 
     def secrets(self) -> dict[str, str]:
         return {

@@ -29,8 +29,8 @@ _FIELDS: Final = {"price": "price", "quantity": "quantity", "filled_quantity": "
 _FIELDS_OF_A_FILL: Final = {"price": "last_price", "quantity": "last_quantity"}
 
 
-# An entity is what a kind of message is about; a fill is told apart from its order.
-_ENTITY: Final = {"trade": "market", "order_update": "order", "market_resolved": "settlement"}
+_ENTITY: Final = {"order_update": "order"}
+"""A fill is told apart from its order."""
 _RANK: Final = {
     "open": 1,
     "approved": 1,
@@ -42,23 +42,37 @@ _RANK: Final = {
     "confirmed": 3,
     "failed": 3,
 }
-_FINAL: Final = ("settlement", "market_resolved", "deposit_confirmed", "referral_bonus")
+_FINAL: Final = ("deposit_confirmed", "referral_bonus")
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00Z")
 
 
 def expected(told: Telling) -> Expected:
     since = datetime.fromisoformat(told.money["at"]) - _EPOCH
-    kind = "withdrawal" if told.type.startswith("withdraw_") else told.type
+    payload = _PAYLOAD.get(told.type, "transfer")
     return Expected(
         event_id="/".join(("satoriex", told.account, *told.key)),
-        payload=_PAYLOAD.get(told.type, "transfer"),
-        # A deposit has no status of its own on the socket, and one in the list of REST.
-        status=told.status or None,
+        payload=payload,
+        status=_status(told),
         amounts=dict(_amounts(told.type, told.money)),
-        entity=f"satoriex/{told.account}/{_ENTITY.get(kind, kind)}/{told.entity}",
+        entity=_entity(told) if payload in {"order", "transfer"} else "",
         order_key=((since // timedelta(microseconds=1),), _rank(told)),
-        posted={},  # The unit of its money is not known.
     )
+
+
+def _status(told: Telling) -> str:
+    """Return the word of an order; of a transfer, the type that says what became of it."""
+    match _PAYLOAD.get(told.type, "transfer"):
+        case "order":
+            return told.status
+        case "transfer":
+            return told.type
+        case _:
+            return ""
+
+
+def _entity(told: Telling) -> str:
+    kind = "withdrawal" if told.type.startswith("withdraw_") else told.type
+    return f"satoriex/{told.account}/{_ENTITY.get(kind, kind)}/{told.entity}"
 
 
 def _rank(told: Telling) -> int:

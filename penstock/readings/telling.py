@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -32,13 +33,14 @@ class Expected(NamedTuple):
 
     event_id: str
     payload: str
-    status: str | None
-    """The provider's own word; None where the payload has none, or not by every path."""
+    status: str
+    """The provider's own word; empty where it has none."""
     amounts: Mapping[str, tuple[Decimal, str]]
     """Field of the payload, ``fees/<name>`` for a fee → amount and currency."""
-    entity: str
-    """Provider, account and what it is about: facts of one entity share it."""
-    order_key: tuple[tuple[int, ...], int]
+    entity: str = ""
+    """Provider, account and what it is about: facts of one entity share it. Empty: its
+    place among them is not judged."""
+    order_key: tuple[tuple[int, ...], int] = ((), 0)
     """Version and rank of the status; of two facts the larger one is newer."""
-    posted: Mapping[str, tuple[Decimal, str]]
+    posted: Mapping[str, tuple[Decimal, str]] = MappingProxyType({})
     """Line of a ledger → amount and currency, where a ledger posts this status."""

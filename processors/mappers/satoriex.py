@@ -534,7 +534,8 @@ def _moved(kind: str, motion: _Motion, told: _Transfer, part: Part) -> Statement
             direction=motion.direction,
             method=motion.method,
             status=motion.status,
-            provider_status=told.status or kind,
+            # By every path the message's word: a row says half of it.
+            provider_status=kind,
             gross=_unsized(told.amount, told.currency, "$.amount"),
             network=told.network,
             tx_hash=told.tx_hash,

@@ -5,8 +5,7 @@ from typing import Final
 
 import pytest
 
-Figures = list[tuple[int, list[float], str]]
-"""Restarts of the programs, seconds for which nothing new was visible, the reconciliation."""
+from tests.brokers.house import Figures
 
 _SEEN: Final[list[str]] = []
 

@@ -1,6 +1,5 @@
 """A whole Penstock on three brokers: twins, ingest, two workers, all kept running."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +12,15 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from penstock.demo_settings import Introduction, write_settings
+from penstock.cast import Cast, Role, assembled
+from penstock.demo_settings import write_settings
 from penstock.errors import OperatorError
 from penstock.lag import Lag
 from penstock.launch import Wanted
-from penstock.leash import Leash
 from penstock.preparation import prepare
 from penstock.reconcile import Reconciliation, read_books, reconcile
 from penstock.stack import Stack, local_stack
-from penstock.supervisor import Supervised, supervised
+from penstock.supervisor import Supervised
 from schemas import topics
 from twins import TWINS
 
@@ -37,6 +36,8 @@ _WRITTEN: Final = frozenset({"penstock_ingest_frames_total", "penstock_events_to
 _IN_FLIGHT: Final = frozenset({"penstock_ingest_in_flight_bytes"})
 
 T = TypeVar("T")
+Figures = list[tuple[int, list[float], str]]
+"""Restarts of the programs, seconds for which nothing new was visible, the reconciliation."""
 
 
 class Onlooker:
@@ -76,76 +77,50 @@ class Onlooker:
 class House:
     """Everybody who takes part, and what an outsider sees of it."""
 
-    def __init__(self, directory: Path, stack: Stack, leash: Leash) -> None:
+    def __init__(self, cast: Cast, stack: Stack) -> None:
         self.stack = stack
-        self._directory = directory
-        self._leash = leash
-        self._twins: list[Supervised] = []
-        self._introductions: dict[str, Introduction] = {}
-        self.programs: dict[str, Supervised] = {}
+        self.onlooker = Onlooker(stack)
+        self._cast = cast
         self._admin = AdminClient(
             {**stack.connection.for_librdkafka(), "reconnect.backoff.max.ms": 500, "log_level": 0}
         )
-        self.onlooker = Onlooker(stack)
         self._over = Event()
+        self._failure: OperatorError | None = None
         self._tender = Thread(target=self._tend, name="tend", daemon=True)
-        self.failure: OperatorError | None = None
-
-    # ---- the cast -----------------------------------------------------------------
 
     def open(self) -> None:
-        for name, account in ACCOUNTS.items():
-            self._start_twin(name, account)
-        settings = write_settings(
-            self._directory,
-            self.stack.bootstrap_servers,
-            self.stack.registry_url,
-            self._introductions,
-        )
-        secrets = {"PENSTOCK_REFERENCE_KEY": "a key for these tests alone, 0123456789"}
+        self._cast.start_twins(Role(name, account, RATE) for name, account in ACCOUNTS.items())
         for name in ACCOUNTS:
-            self._start(f"ingest-{name}", ["ingest", "--provider", name], settings, {})
-        for number in (1, 2):
-            self._start(f"worker-{number}", ["processors"], settings, secrets)
+            self._cast.start_ingest(name, self._settings("ingest"))
+        for name in ("worker-1", "worker-2"):
+            self._cast.start_processor(name, self._settings(name))
         self._tender.start()
 
     def close(self) -> None:
         self._over.set()
         if self._tender.is_alive():
             self._tender.join()
-        for each in (*self.programs.values(), *self._twins):
-            each.stop()
 
-    def _start_twin(self, name: str, account: str) -> None:
-        command = [sys.executable, "-m", "twins", name, "--rate", str(RATE)]
-        command += ["--account", account, "--books", str(self._book(name))]
-        log = self._directory / f"twin-{name}.log"
-        twin = supervised(f"the {name} twin", command, log, self._leash, {})
-        twin.start()
-        self._twins.append(twin)
-        self._introductions[name] = until(lambda: twin.told("control_url"), "the twin is there")
-
-    def _start(self, name: str, words: list[str], settings: Path, secrets: dict[str, str]) -> None:
-        command = [sys.executable, "-m", *words, "--settings", str(settings)]
-        log = self._directory / f"{name}.log"
-        self.programs[name] = supervised(name, command, log, self._leash, secrets)
-        self.programs[name].start()
+    def _settings(self, name: str) -> Path:
+        return write_settings(
+            self._cast.directory / f"{name}.toml",
+            self.stack.bootstrap_servers,
+            self.stack.registry_url,
+            self._cast.introductions,
+            f"state-{name}",
+        )
 
     def _tend(self) -> None:
         """Start again whoever ended, and look on."""
-        onlooker = self.onlooker
         try:
             while not self._over.is_set():
-                onlooker.look()
-                for each in self.programs.values():
+                self.onlooker.look()
+                for each in self._cast.programs():
                     each.tend()
         except OperatorError as error:
-            self.failure = error
+            self._failure = error
         finally:
-            onlooker.close()
-
-    def _book(self, name: str) -> Path:
-        return self._directory / f"books-{name}.jsonl"
+            self.onlooker.close()
 
     # ---- who leads ----------------------------------------------------------------
 
@@ -185,10 +160,10 @@ class House:
         """Return what each program wrote since it was started last: records of raw that were
         acknowledged, events that were committed.
         """
-        return {name: self._of(each, _WRITTEN) for name, each in self.programs.items()}
+        return {each.child.name: self._of(each, _WRITTEN) for each in self._cast.programs()}
 
     def _in_flight(self) -> float:
-        return sum(self._of(each, _IN_FLIGHT) for each in self.programs.values())
+        return sum(self._of(each, _IN_FLIGHT) for each in self._cast.programs())
 
     def _of(self, program: Supervised, series: frozenset[str]) -> float:
         """Return a program's own figure, summed; 0 while it is being started."""
@@ -212,12 +187,11 @@ class House:
 
     def restarts(self) -> int:
         """Return how often a program ended and was started again."""
-        return sum(each.restarts for each in self.programs.values())
+        return sum(each.restarts for each in self._cast.programs())
 
     def reconciled(self) -> Reconciliation:
         """Let the twins finish, wait until all is read, and hold their books against it."""
-        for told in self._introductions.values():
-            httpx.post(f"{told['control_url']}/twin/quiet", timeout=30).raise_for_status()
+        self._cast.quiet()
         with Lag(self.stack.connection, APPLICATION, ACCOUNTS) as lag:
             ends = [lag.ends()]
 
@@ -226,10 +200,10 @@ class House:
                 return ends[-1] == ends[-2] and not lag.behind() and not self._in_flight()
 
             until(is_drained, "everything is read", every=1.0)
-        if self.failure:
-            raise self.failure
+        if self._failure:
+            raise self._failure
         return reconcile(
-            read_books(map(self._book, ACCOUNTS)),
+            read_books(self._cast.books),
             self.stack.connection,
             self.stack.registry_url,
             ACCOUNTS,
@@ -239,10 +213,12 @@ class House:
 @contextmanager
 def house(directory: Path) -> Iterator[House]:
     """Run it all; nothing is left running, whatever happens."""
-    with local_stack(directory / "stack", wanted=Wanted(brokers=3)) as stack:
+    with (
+        local_stack(directory / "stack", wanted=Wanted(brokers=3)) as stack,
+        assembled(directory) as cast,
+    ):
         prepare(stack, TWINS)
-        leash = Leash()
-        built = House(directory, stack, leash)
+        built = House(cast, stack)
         try:
             built.open()
             built.goes_on()
@@ -250,7 +226,6 @@ def house(directory: Path) -> Iterator[House]:
             yield built
         finally:
             built.close()
-            leash.close()
 
 
 def until(look: Callable[[], T | None], what: str, every: float = _TICK) -> T:

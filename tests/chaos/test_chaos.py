@@ -23,21 +23,23 @@ from penstock.readings.telling import Expected
 from penstock.state_room import StateRoom
 
 LAST = re.compile(
-    r"CHAOS seed=7 kills=(\d+) facts=(\d+) lost=0 twice=0 disorder=0 holes=0 money=equal "
+    r"CHAOS seed=24 kills=(\d+) facts=(\d+) lost=0 twice=0 disorder=0 holes=0 money=equal "
     r"missed=\d+"
 )
 
 
-@pytest.mark.timeout(150)
-def test_a_seeded_minute_loses_doubles_and_disorders_nothing(tmp_path: Path) -> None:
+# Of the short plans, this one has most of the acts: workers killed, frozen and two more
+# started, the broker stopped, two stores swapped, the disk full, ingest killed.
+@pytest.mark.timeout(300)
+def test_a_seeded_minute_of_chaos_loses_doubles_and_disorders_nothing(tmp_path: Path) -> None:
     directory = tmp_path / "chaos"
     command = [Path(sys.executable).with_name("penstock"), "chaos", "--directory", directory]
     ended = subprocess.run(
-        [*map(str, command), "--minutes", "0.6", "--seed", "7", "--rate", "100"],
+        [*map(str, command), "--minutes", "0.5", "--seed", "24", "--rate", "100"],
         capture_output=True,
         text=True,
         check=False,
-        timeout=140,
+        timeout=280,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -45,7 +47,7 @@ def test_a_seeded_minute_loses_doubles_and_disorders_nothing(tmp_path: Path) -> 
     assert line, ended.stdout
     kills, facts = map(int, line.groups())
     assert kills >= 5
-    assert facts >= 2_000
+    assert facts >= 1_500
 
 
 # ---- the plan -------------------------------------------------------------------------

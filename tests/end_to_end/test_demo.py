@@ -22,7 +22,7 @@ def demo(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=230,
         env={"PATH": os.environ["PATH"], "HOME": str(directory.parent)},
     )
 
@@ -36,7 +36,7 @@ def left_running(directory: Path) -> list[str]:
     ]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_everything_told_is_on_events_once_though_the_processor_is_killed(tmp_path: Path) -> None:
     directory = tmp_path / "demo"
     ended = demo(directory, "--seconds", "6", "--rate", "120", "--kill-processor")

@@ -63,7 +63,7 @@ async def test_a_poison_never_loops(tmp_path: Path, prepared_stack: Stack) -> No
     assert set(counts.values()) == {1}
     rejected = [
         message.value() or b""
-        for message in whole(prepared_stack.bootstrap_servers, topics.REJECTED)
+        for message in whole(prepared_stack.connection, topics.REJECTED)
         if message.key() == writer.accounts[0].encode()
     ]
     assert [b"crashed" in value and b"inv_7" in value for value in rejected] == [True]

@@ -1,7 +1,7 @@
 import pytest
 
 from ingest.backoff import Backoff, Budget
-from ingest.feed import After, AtOnce, BackOff
+from ingest.feed import After, AtOnce, BackOff, Doubling
 
 ALMOST_ONE = 1 - 2**-53
 
@@ -38,6 +38,14 @@ def test_a_least_pause_holds_under_any_jitter() -> None:
 def test_what_the_provider_asked_for_is_never_shortened() -> None:
     assert Backoff().pause(After(60), 0) == 60
     assert Backoff().pause(After(60), ALMOST_ONE) == pytest.approx(66)
+
+
+def test_a_doubling_pause_begins_anew_once_something_was_kept() -> None:
+    backoff, policy = Backoff(), Doubling(first=30, most=300)
+    backoff.pause(AtOnce(), 0)
+    assert [backoff.pause(policy, 0) for _ in range(6)] == [30, 60, 120, 240, 300, 300]
+    backoff.kept()
+    assert backoff.pause(policy, ALMOST_ONE) == pytest.approx(33)
 
 
 def test_a_host_is_dialled_in_a_burst_and_then_at_a_rate() -> None:

@@ -170,6 +170,20 @@ async def test_a_question_in_words_is_asked_in_words() -> None:
     assert (wire.said, wire.pings) == (["are you there?"], 0)
 
 
+class Chatterbox(ScriptedWire):
+    """A provider that is never short of something to say."""
+
+    async def recv(self) -> Frame | Close:
+        return "and another thing"
+
+
+async def test_one_who_talks_all_the_time_is_asked_as_often_and_must_answer() -> None:
+    wire = Chatterbox([])
+    end = await followed(wire, plain(Beat(0.01, 0.01, "2", steady=True)), Memory())
+    assert isinstance(end, Silent)
+    assert wire.said == ["2"]
+
+
 async def test_a_slow_broker_is_not_a_silent_provider() -> None:
     wire, journal = ScriptedWire(["a", "b", "c"]), Memory(delay=5 * SOON.every)
     await followed(wire, plain(SOON), journal)

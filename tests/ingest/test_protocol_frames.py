@@ -16,6 +16,7 @@ import pytest
 from ingest.feed import (
     Account,
     Answer,
+    Answered,
     Await,
     Beat,
     Close,
@@ -36,12 +37,23 @@ from ingest.feeds import FEEDS
 
 FRAMES = Path(__file__).parents[1] / "frames"
 
+CHANNEL = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+PAYMENT = "8f60c9df-76da-4618-906d-52af659baddf"
 CREDENTIALS = {
+    "assetpay": {
+        "api_key": "ap_twin_merchant",
+        "api_secret": "twin-assetpay-secret",
+        "trade_url": "https://steamcommunity.com/tradeoffer/new/?token=x",
+        "token": "TWIN_CLIENT_TOKEN",
+    },
+    "paymium": {"channel_id": CHANNEL},
     "pepay": {"api_key": "ck_twin", "token": "ws_twin_token"},
     "satoriex": {"email": "e", "password": "p", "access_token": "TWIN_SATORIEX_JWT"},
     "transak": {"api_key": "twin-api-key"},
 }
 OPTIONS: dict[str, dict[str, Any]] = {
+    "assetpay": {},
+    "paymium": {"payments": [PAYMENT]},
     "pepay": {},
     "satoriex": {"markets": ["mkt_abc123"]},
     "transak": {
@@ -56,7 +68,7 @@ def account(provider: str, **options: Any) -> Account:
         provider=provider,
         name="main",
         environment="sandbox",
-        url=FEEDS[provider].endpoints["sandbox"],
+        url=next(iter(FEEDS[provider].endpoints.values())),
         options={**OPTIONS[provider], **options},
         secrets=CREDENTIALS[provider],
     )
@@ -68,8 +80,10 @@ def words(effect: Effect) -> str:  # noqa: PLR0911 - one per effect
             return f"send {frame!r}"
         case Keep(_, useful):
             return "keep" if useful else "keep, not useful"
-        case Beat(every, reply_within, text):
-            return f"beat {every:g}/{reply_within:g} {text}"
+        case Beat(every, reply_within, text, steady):
+            return f"{'steady ' * steady}beat {every:g}/{reply_within:g} {text}"
+        case Answered():
+            return "answered"
         case Await(within):
             return f"await {within:g}"
         case Live():
@@ -135,7 +149,7 @@ def recorded(provider: str) -> Iterator[dict[str, Any]]:
 
 
 def greeted(provider: str) -> Dialect:
-    """Return a dialect that is past its greeting, so that confirmations mean something."""
+    """Return a dialect that is past Pusher's greeting, so that confirmations mean something."""
     dialect = FEEDS[provider].dialect(account(provider), None)
     greeting = '{"event":"pusher:connection_established","data":"{}"}'
     list(dialect.opened())
@@ -178,7 +192,28 @@ def test_what_we_say_to_pusher_is_what_is_published(event: str) -> None:
     assert sorted(mine, key=key) == sorted(ours("transak", event), key=key)
 
 
+def test_what_we_say_to_paymium_is_what_is_published() -> None:
+    dialect = FEEDS["paymium"].dialect(account("paymium"), None)
+    said = [
+        effect.frame if isinstance(effect, Send) else effect.text
+        for frame in ("0{}", "40/user")
+        for effect in dialect.received(frame)
+        if isinstance(effect, Send | Beat)
+    ]
+    lines = (line for line in recorded("paymium") if line["direction"] == "out")
+    published = [line["frame"] for line in lines if line["transport"] == "ws"]
+    assert sorted(map(str, said)) == sorted(set(published) - {"40/public"})
+
+
 UPGRADES = [
+    ("assetpay", "merchant API key", {}, None),
+    (
+        "assetpay",
+        "client token",
+        {"auth": "token", "merchant_id": "m", "steam_id": "76561198000000001"},
+        None,
+    ),
+    ("paymium", "WebSocket upgrade", {}, None),
     ("pepay", "API key header", {}, None),
     ("pepay", "short-lived token", {"auth": "token"}, None),
     ("pepay", "resume", {}, Cursor((1734780000000, 456), "evt_1734780000000-456")),

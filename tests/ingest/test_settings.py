@@ -33,6 +33,13 @@ credentials = { api_key = "file:key" }
 options = { public_channels = ["a"] }
 """
 
+MARKET = """
+[[accounts]]
+provider = "paymium"
+name = "public"
+environment = "production"
+"""
+
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
@@ -62,7 +69,7 @@ def run(directory: Path, *arguments: str, **variables: str) -> subprocess.Comple
 WRONG_FILES = [
     ("", "penstock.toml: accounts: Field required"),
     ("[[accounts", "penstock.toml is not TOML: "),
-    (GOOD.replace('"pepay"', '"papay"'), "accounts.0.provider: Value error, expected one of pepay"),
+    (GOOD.replace('"pepay"', '"papay"'), "accounts.0.provider: Value error, expected one of "),
     (GOOD.replace('name = "main"\n', "", 1), "accounts.0.name: Field required"),
     (GOOD.replace("credentials", "credentails", 1), "accounts.0.credentails: Extra inputs"),
     (GOOD + "[ingest]\nhtpp = 1", "ingest.htpp: Extra inputs are not permitted"),
@@ -74,6 +81,18 @@ WRONG_FILES = [
     (
         GOOD.replace("api_key = ", "apikey = ", 1),
         "account pepay/main: credentials: expected api_key, found apikey",
+    ),
+    (
+        GOOD + MARKET.replace('"production"', '"sandbox"'),
+        "account paymium/public: no address is published for sandbox; set url",
+    ),
+    (
+        GOOD + MARKET + 'credentials = { channel_id = "env:CHANNEL" }',
+        "account paymium/public: credentials: expected none, found channel_id",
+    ),
+    (
+        GOOD + MARKET.replace('"public"', '"main"'),
+        "account paymium/main: credentials: expected channel_id, found none",
     ),
     (GOOD.replace("ws://127", "http://127"), "accounts.0.url: Value error, expected ws://host"),
     (

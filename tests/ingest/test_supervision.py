@@ -330,3 +330,72 @@ async def test_accounts_share_the_budget_of_a_host(key: Key) -> None:
     await asyncio.gather(ended(feed), ended(other))
     assert list(budgets) == ["pepay.example"]
     assert loop.time() - began >= 5 * 0.05 - 0.001
+
+
+# ---- a feed that may be unwelcome -------------------------------------------------------
+
+OPEN = '0{"pingInterval":25000,"pingTimeout":20000}'
+JOINED, TRADE, GONE = '40{"sid":"s"}', '42["trade",{}]', "41"
+WELCOME: Script = [OPEN, JOINED, TRADE, GONE]
+UNWELCOME: Script = [OPEN, JOINED, GONE]
+
+
+class CountedPatience(Patience):
+    """Patience that pauses for no time, and remembers for how long it should have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+def unwelcome(key: Key, scripts: list[Script]) -> tuple[Supervision, CountedPatience]:
+    account = Account.model_validate(
+        {
+            "provider": "assetpay",
+            "name": "main",
+            "environment": "sandbox",
+            "credentials": {"api_key": f"file:{key.path}"},
+        }
+    )
+    patience = CountedPatience()
+    feed = Supervision(
+        settings=account,
+        feed=FEEDS["assetpay"],
+        dial=Provider([list(s) if isinstance(s, list) else s for s in scripts]).dial,
+        raw_log=MemoryLog(),  # type: ignore[arg-type]  # stands for Kafka
+        metrics=Metrics().of("assetpay", "main"),
+        progress=Progress(),
+        budgets=defaultdict(lambda: Budget(burst=100)),
+        patience=patience,
+    )
+    return feed, patience
+
+
+async def test_an_unwelcome_first_connection_stops_the_feed(key: Key) -> None:
+    feed, patience = unwelcome(key, [UNWELCOME])
+    assert isinstance(await ended(feed), Refused)
+    assert patience.pauses == []
+
+
+async def test_a_first_connection_that_is_refused_by_the_edge_stops_the_feed(key: Key) -> None:
+    feed, _ = unwelcome(key, [Refusal(401)])
+    assert isinstance(await ended(feed), Refused)
+
+
+async def test_later_an_unwelcome_connection_is_tried_again_after_pauses_that_double(
+    key: Key,
+) -> None:
+    feed, patience = unwelcome(
+        key, [WELCOME, *[UNWELCOME] * 5, Refusal(403), WELCOME, UNWELCOME, Refusal(404)]
+    )
+    assert isinstance(await ended(feed), Refused)
+    assert patience.pauses == [0, 30, 60, 120, 240, 300, 300, 0, 30]
+
+
+async def test_a_deploy_is_answered_at_once_each_time(key: Key) -> None:
+    feed, patience = unwelcome(key, [WELCOME, WELCOME, WELCOME, Refusal(404)])
+    await ended(feed)
+    assert patience.pauses == [0, 0, 0]

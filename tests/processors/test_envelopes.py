@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.envelopes import SLACK, pusher, verified
-from processors.errors import FrameError, Malformed, Unverified
+from processors.envelopes import SLACK, pusher, socketio, verified
+from processors.errors import FrameError, Malformed, UnknownKind, Unverified
 
 SECRET = b"new secret".ljust(64, b".")
 OLDER = b"older secret".ljust(64, b".")
@@ -64,6 +64,48 @@ def test_data_that_is_neither_text_nor_an_object_is_malformed(data: object) -> N
 def test_a_message_without_an_event_or_data_is_malformed(frame: bytes) -> None:
     with pytest.raises(msgspec.MsgspecError):
         pusher(frame)
+
+
+# ---- Socket.IO --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frame", "opened"),
+    [
+        (b'42["trade",{"a":1}]', ("/", "trade", (b'{"a":1}',))),
+        (b'42/user,["channel", 1.50 ,"b"]', ("/user", "channel", (b"1.50", b'"b"'))),
+        (b'42/user?token=x,["x"]', ("/user", "x", ())),
+        (b'4213["x"]', ("/", "x", ())),
+        (b'42/m,13["a/b,c"]', ("/m", "a/b,c", ())),
+    ],
+)
+def test_an_event_is_opened_to_its_name_and_the_bytes_of_its_arguments(
+    frame: bytes, opened: tuple[str, str, tuple[bytes, ...]]
+) -> None:
+    assert socketio(frame) == opened
+
+
+@pytest.mark.parametrize(
+    ("frame", "error"),
+    [
+        (b'451-["trade",{"_placeholder":true,"num":0}]', UnknownKind),
+        (b'40{"sid":"x"}', UnknownKind),
+        (b"42[]", Malformed),
+        (b'42{"a":1}', Malformed),
+        (b'42/public["x"]', Malformed),
+        (b"42", Malformed),
+        (b"9", Malformed),
+        (b"", Malformed),
+        (b"\x00\xff", Malformed),
+        (b"42[7]", msgspec.MsgspecError),
+        (b'42["x",NaN]', msgspec.MsgspecError),
+        (b'42["x"', msgspec.MsgspecError),
+        (b'42["\xff"]', UnicodeDecodeError),
+    ],
+)
+def test_what_is_no_plain_event_is_refused(frame: bytes, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        socketio(frame)
 
 
 # ---- tokens -----------------------------------------------------------------------------

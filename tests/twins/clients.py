@@ -78,3 +78,21 @@ async def posted(url: str, headers: dict[str, str], body: object = None) -> tupl
         http.post(url, headers=headers, json=body or {}) as response,
     ):
         return response.status, json.loads(await response.text(), parse_float=Decimal)
+
+
+async def text(socket: ClientConnection) -> str:
+    return str(await asyncio.wait_for(socket.recv(), PATIENCE_S))
+
+
+async def joined(url: str, namespace: str, channel: str | None = None) -> ClientConnection:
+    """Open an Engine.IO 3 connection as a browser of 2015 would, past every greeting."""
+    socket = await connect(f"{url}?EIO=3&transport=websocket", max_queue=None, max_size=None)
+    assert (await text(socket))[0] == "0"
+    assert await text(socket) == "40"
+    await socket.send(f"40{namespace}")
+    assert await text(socket) == f"40{namespace}"
+    if channel is not None:
+        await socket.send(f"42{namespace},{json.dumps(['channel', channel])}")
+        await socket.send("2")  # What was said before it is done by then.
+        assert await text(socket) == "3"
+    return socket

@@ -182,29 +182,6 @@ async def test_close_sends_the_code(code: int) -> None:
         assert await ending(socket) == code
 
 
-@pytest.mark.parametrize("size", [1, 100, 200_000])
-async def test_fragments_add_up_to_the_message_that_is_in_the_books(size: int) -> None:
-    async with PepayTwin(rate=0) as twin, pepay(twin.url) as socket:
-        await order(twin, "fragment", size=size)
-        await twin.storm(1)
-        pieces = [piece async for piece in socket.recv_streaming(decode=False)]
-        assert all(len(piece) == size for piece in pieces[:-1])
-        assert len(pieces) > 1 or size == 200_000
-        assert sha256(b"".join(pieces)).hexdigest() == twin.books.lines[0].sha256
-
-
-async def test_compression_is_taken_once_it_is_ordered() -> None:
-    async with PepayTwin(rate=0) as twin:
-        await order(twin, "compress")
-        async with pepay(twin.url) as socket:
-            assert socket.response is not None
-            assert "permessage-deflate" in socket.response.headers["Sec-WebSocket-Extensions"]
-            await twin.storm(3)
-            texts_told = await texts(socket, 3)
-        sums = [sha256(text.encode()).hexdigest() for text in texts_told]
-        assert sums == [line.sha256 for line in twin.books.lines]
-
-
 async def test_a_close_without_a_code_can_be_ordered() -> None:
     async with PepayTwin(rate=0) as twin, pepay(twin.url) as socket:
         await order(twin, "close", code=1005)

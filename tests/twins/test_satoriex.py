@@ -169,7 +169,7 @@ async def test_an_address_may_open_so_many_connections() -> None:
 async def test_a_frame_of_a_megabyte_can_be_ordered() -> None:
     async with SatoriexTwin(rate=0) as twin, await dialled(twin) as socket:
         await subscribe(socket)
-        await order(twin, "large", size=900_000)
+        await order(twin, "large", count=900_000)
         (text,) = await texts(socket, 1)
         assert len(text) >= 900_000
 

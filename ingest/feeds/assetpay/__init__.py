@@ -1,0 +1,1 @@
+"""AssetPay: game items and crypto, in and out. https://assetpay.gg/docs"""

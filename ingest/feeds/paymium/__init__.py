@@ -1,0 +1,1 @@
+"""Paymium: a BTC/EUR exchange and merchant payments. https://www.paymium.com"""

@@ -1,0 +1,189 @@
+"""AssetPay's realtime gateway, as a stand-in.
+
+https://assetpay.gg/docs
+https://github.com/assetpaygg/assetpay-sdk/blob/main/src/realtime.ts
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Unpack
+
+import jwt
+import msgspec
+from aiohttp import web
+
+from twins.assetpay_damage import damages_of, frame
+from twins.assetpay_lifecycle import CS2, CURRENCY_OF, RUST, Lifecycles, item
+from twins.audience import Audience
+from twins.books import Fact
+from twins.chance import dice, falls
+from twins.control import Orders
+from twins.faults import Order
+from twins.notation import iso
+from twins.provider import Clock, Damage, Publication
+from twins.server import Terms, Twin
+from twins.socketio_server import Guest, Host, Timers
+
+API_KEY = "ap_twin_merchant"  # may see the market
+TRADES_KEY = "ap_twin_trades"  # may not
+API_SECRET = "twin-assetpay-api-secret-of-32-bytes"  # noqa: S105 - a stand-in's
+DAY_S = 24 * 3600
+TOO_MANY = 429
+MISSED = '42["market",{"type":"sync","reason":"subscribe"}]'
+ATTACHED = '451-["trade",{"_placeholder":true,"num":0}]'
+ATTACHMENT = "bytes that an event points at"
+_NOTHING = Fact(key=(), type="", status="", entity="", money={}, about={}, body="")
+
+_json = msgspec.json.Encoder(decimal_format="number")
+
+
+class AssetPay:
+    """Everything to everyone who is let in; the market to those who may see it.
+
+    A `market` event follows a fact in this share of cases. A key or token is looked at after
+    the join was answered, and a bad one is dropped without a word.
+    """
+
+    path = "/socket.io/"
+
+    def __init__(
+        self, audience: Audience, seed: int, clock: Clock, *, timers: Timers, market: float
+    ) -> None:
+        self._audience, self._clock, self._market = audience, clock, market
+        self._lifecycles = Lifecycles(dice(seed, "assetpay"))
+        self._dice = dice(seed, "assetpay wire")
+        self._host = Host(audience, timers, self._lets_in)
+        self._revoked_until, self._padding = 0.0, 0
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        return (web.get(self.path, self._host.connect),)
+
+    def secrets(self) -> dict[str, str]:
+        return {"api_key": API_KEY, "trades_key": TRADES_KEY, "api_secret": API_SECRET}
+
+    def orders(self) -> Orders:
+        """Return the orders that only this twin knows."""
+        return {
+            "deploy": lambda _: self.deploy(),
+            "revoke": lambda order: self.revoke(order.seconds),
+            "stop-pings": lambda _: self._host.stop_pings(),
+            "binary": lambda _: self.attach(),
+            "big": self._pad,
+        }
+
+    def happens(self) -> Fact:
+        now = int(self._clock() * 1000)
+        if falls(self._dice, self._market):
+            self._show(now)
+        padding, self._padding = self._padding, 0
+        return self._lifecycles.next(now, padding)
+
+    def publications(self, fact: Fact) -> Sequence[Publication]:
+        listeners = tuple(self._host.guests)
+        return (Publication(frame(fact), listeners),) if listeners else ()
+
+    def damaged(self, fact: Fact) -> Damage:
+        ways = damages_of(fact)
+        name = self._dice.choice(tuple(ways))
+        return Damage(name, ways[name](fact), tuple(self._host.guests))
+
+    def refusal(self, status: int) -> web.Response:
+        error = {"code": status, "key": "REFUSED", "message": "Refused"}
+        headers = {"Retry-After": "2"} if status == TOO_MANY else {}
+        body = {"requestId": "req_twin", "success": False, "error": error}
+        return web.json_response(body, status=status, headers=headers)
+
+    def expire(self) -> None:
+        """End the connections that came with a token: theirs is over, a new one is taken."""
+        self._end([each for each in self._host.guests.values() if "token" in each.request.query])
+
+    # Orders of its own
+
+    async def deploy(self) -> None:
+        """Disconnect everybody, as every deploy does."""
+        for guest in tuple(self._host.guests.values()):
+            await self._host.end(guest)
+
+    async def revoke(self, seconds: float) -> None:
+        """Let no key or token be good for a while, of those who are connected neither."""
+        self._revoked_until = asyncio.get_running_loop().time() + seconds
+        await self.deploy()
+
+    def attach(self) -> None:
+        """Send an event with a binary attachment, which nobody knows how to read."""
+        listeners = tuple(self._host.guests)
+        self._audience.damage(_NOTHING, ATTACHED, listeners, "binary event")
+        self._audience.books.damaged(_NOTHING, ATTACHMENT, len(listeners), "attachment")
+        for listener in listeners:
+            listener.say(ATTACHMENT.encode())
+
+    def _pad(self, order: Order) -> None:
+        """Let the next fact be so many bytes larger."""
+        self._padding = order.count
+
+    # Who is let in
+
+    def _lets_in(self, guest: Guest) -> bool:
+        if asyncio.get_running_loop().time() < self._revoked_until:
+            return False
+        key = guest.request.query.get("apiKey")
+        if key not in {API_KEY, TRADES_KEY} and not self._is_good(guest.request.query):
+            return False
+        if key != TRADES_KEY:
+            guest.listener.say(MISSED)
+        return True
+
+    def _is_good(self, query: Mapping[str, str]) -> bool:
+        """Judge a client token as the real one is judged: signature, times, and at most a day."""
+        try:
+            claims = jwt.decode(
+                query.get("token", ""),
+                API_SECRET,
+                algorithms=["HS256"],
+                options={"require": ["iat", "exp"], "verify_iat": False, "verify_exp": False},
+            )
+        except jwt.InvalidTokenError:
+            return False
+        named = {"merchantId", "client"} <= claims.keys()
+        lives = claims["exp"] - claims["iat"]
+        return named and 0 < lives <= DAY_S and self._clock() < claims["exp"]
+
+    def _end(self, guests: Sequence[Guest]) -> None:
+        for guest in guests:
+            ending = asyncio.create_task(self._host.end(guest))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+    # The market
+
+    def _show(self, now: int) -> None:
+        """Say something of the market: it is not in the books, since nobody can tell it again."""
+        if self._audience.mute:
+            return
+        text = f'42["market",{_json.encode(self._shown(now)).decode()}]'
+        for listener, guest in self._host.guests.items():
+            if guest.request.query.get("apiKey") != TRADES_KEY:
+                listener.say(text)
+
+    def _shown(self, now: int) -> dict[str, Any]:
+        game = self._dice.choice((CS2, RUST))
+        place = {"game": int(game), "source": self._dice.choice(("internal", "external", "Xk9W"))}
+        listed = item(self._dice, game)
+        match self._dice.randrange(10):
+            case 0:
+                return {"type": "sync", "reason": "feed", **place}
+            case 1 | 2:
+                return {"type": "remove", **place, "itemId": listed["id"]}
+            case n:
+                kind = "patch" if n % 2 else "upsert"
+                return {"type": kind, **place, "item": listed, "at": iso(now)}
+
+
+def AssetPayTwin(  # noqa: N802 - reads as the constructor that it is
+    *, timers: Timers | None = None, market: float = 0.2, **terms: Unpack[Terms]
+) -> Twin[AssetPay]:
+    """Return an AssetPay twin; see `AssetPay` and `Twin` for the arguments."""
+    provider = partial(AssetPay, timers=timers or Timers(), market=market)
+    return Twin("assetpay", provider, CURRENCY_OF, orders=AssetPay.orders, **terms)
