@@ -4,6 +4,7 @@ One in ten is told again, as measured everywhere else in this directory.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -63,6 +64,22 @@ async def _transak(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.Clien
     return socket
 
 
+async def _satoriex(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.ClientWebSocketResponse:
+    told = twin.introduction()
+    credentials = {name: told[name] for name in ("email", "password")}
+    login = f"{told['rest_url']}/api/v1/auth/login"
+    async with session.post(login, json=credentials) as answer:
+        token = (await answer.json())["data"]["access_token"]
+    socket = await session.ws_connect(twin.url, params={"token": token})
+    for market in _MARKET.findall(told["options"]):
+        await socket.send_json({"type": "subscribe", "market_id": market})
+    await socket.ping()
+    return socket
+
+
+_MARKET = re.compile(r'"([^"]+)"')
+
+
 async def _assetpay(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.ClientWebSocketResponse:
     query = {"apiKey": twin.introduction()["api_key"], "EIO": "4", "transport": "websocket"}
     socket = await session.ws_connect(twin.url, params=query)
@@ -77,6 +94,7 @@ _JOINED: dict[str, _Join] = {
     "assetpay": _assetpay,
     "paymium": _paymium,
     "pepay": _pepay,
+    "satoriex": _satoriex,
     "transak": _transak,
 }
 

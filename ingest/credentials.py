@@ -1,19 +1,39 @@
 """Secrets: where they are, reading them, minting them, and keeping them out of what we say."""
 
+import asyncio
 import os
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
+from math import inf
 from pathlib import Path
-from time import time
+from random import SystemRandom
+from time import monotonic, time
 from urllib.parse import quote, urlsplit
 
-import aiohttp
+import structlog
 
+from ingest import client
+from ingest.backoff import Budget
 from ingest.errors import SettingsError
-from ingest.feed import Answer, Disconnected, Mint
+from ingest.feed import (
+    Account,
+    Answer,
+    Disconnected,
+    FeedError,
+    Login,
+    Mint,
+    Rate,
+    Request,
+    Tokens,
+    Unauthorized,
+)
 
-_TIMEOUT = aiohttp.ClientTimeout(total=10)
+_log = structlog.get_logger()
+_random = SystemRandom().random
 _LONGEST_ANSWER = 64 * 2**10
+_RENEW_FROM = 0.7
+_RENEW_TO = 0.8
+"""Parts of a token's life between which it is renewed, so that accounts do not come together."""
 
 
 def read(references: Mapping[str, str], owner: str) -> Mapping[str, str]:
@@ -55,34 +75,13 @@ async def minted(mint: Mint) -> Mapping[str, str]:
     Raises a ``FeedError``: what the feed reads from the answer, or ``Disconnected`` where
     there was none.
     """
-    host = urlsplit(mint.url).netloc
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-            session.post(
-                mint.url, headers=mint.headers, data=mint.body, allow_redirects=False
-            ) as response,
-        ):
-            body = await response.content.read(_LONGEST_ANSWER)
-            retry_after = seconds(response.headers.get("Retry-After"))
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise Disconnected(f"no token from {host}: {type(error).__name__}") from error
-    return mint.secrets(Answer(status=response.status, retry_after=retry_after, body=body))
+    request = Request(url=mint.url, method="POST", headers=mint.headers, body=mint.body)
+    return mint.secrets(await _answered(request))
 
 
-def seconds(retry_after: str | None) -> float | None:
-    """Return a ``Retry-After`` in seconds; it may be a number or a date.
-
-    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
-    """
-    if retry_after is None:
-        return None
-    if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after)
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time())
-    except ValueError:
-        return None
+async def _answered(request: Request) -> Answer:
+    async with client.session() as http:
+        return await client.ask(http, request, _LONGEST_ANSWER)
 
 
 def struck(text: str, secrets: Mapping[str, str]) -> str:
@@ -91,3 +90,92 @@ def struck(text: str, secrets: Mapping[str, str]) -> str:
         for form in (secret, quote(secret, safe="")):
             text = text.replace(form, "***")
     return text
+
+
+# ---- tokens that last ----------------------------------------------------------------
+
+
+class Session:
+    """The only owner of one account's login and of the tokens that it bought.
+
+    Socket and REST ask here, one at a time, so that a refresh token is used once. Tokens
+    are renewed before they end; nobody logs in again while a refresh will do, and a login
+    that was refused is not repeated with the same credentials.
+    """
+
+    def __init__(self, login: Login, budgets: MutableMapping[str, Budget]) -> None:
+        self._login = login
+        self._budgets = budgets
+        self._asking = asyncio.Lock()
+        self._secrets: Mapping[str, str] = {}
+        self._renew_at = self._ends_at = -inf
+        self._refused: tuple[Mapping[str, str], str] | None = None
+        """Credentials that buy nothing, and what was said of them."""
+
+    async def authorized(self, account: Account, left: float = 0.0) -> Account:
+        """Return the account with tokens that live for ``left`` seconds, or begin anew.
+
+        Raises a ``FeedError``: ``Unauthorized`` where the credentials themselves were
+        refused, ``Disconnected`` where nobody answered and the tokens at hand have ended.
+        """
+        async with self._asking:
+            now = monotonic()
+            if now >= self._renew_at or now + left > self._ends_at:
+                await self._renew(account)
+            return self._with_tokens(account)
+
+    def distrust(self, refused: Mapping[str, str]) -> None:
+        """Take tokens for ended that were just refused, unless they were renewed already."""
+        if self._secrets.items() <= refused.items():
+            self._renew_at = self._ends_at = -inf
+
+    def _with_tokens(self, account: Account) -> Account:
+        return replace(account, secrets={**account.secrets, **self._secrets})
+
+    async def _renew(self, account: Account) -> None:
+        if self._secrets and await self._refreshed(account):
+            return
+        await self._log_in(account)
+
+    async def _refreshed(self, account: Account) -> bool:
+        """Use the refresh token; return whether there is a token to go on with."""
+        try:
+            request = self._login.refresh(self._with_tokens(account))
+            self._take(await self._ask("refresh", request, self._login.refresh_rate))
+        except Disconnected as error:
+            if monotonic() < self._ends_at:
+                return True  # It still lives: somebody will ask again.
+            raise Disconnected(f"no fresh token: {error}", error.pause) from error
+        except FeedError as error:
+            said = struck(str(error), self._with_tokens(account).secrets)
+            _log.warning("a refresh was refused: logging in", account=_name(account), reason=said)
+            self._secrets = {}
+            return False
+        return True
+
+    async def _log_in(self, account: Account) -> None:
+        if self._refused and self._refused[0] == account.secrets:
+            raise Unauthorized(self._refused[1])
+        try:
+            request = self._login.log_in(account)
+            self._take(await self._ask("log_in", request, self._login.log_in_rate))
+        except Unauthorized as error:
+            self._refused = dict(account.secrets), str(error)
+            raise
+
+    async def _ask(self, what: str, request: Request, rate: Rate) -> Answer:
+        place = f"{urlsplit(request.url).netloc} {what}"
+        budget = self._budgets.setdefault(place, Budget(rate.burst, rate.every))
+        await asyncio.sleep(budget.reserve(monotonic()))
+        return await _answered(request)
+
+    def _take(self, answer: Answer) -> None:
+        tokens: Tokens = self._login.tokens(answer, time())
+        now, life = monotonic(), inf if tokens.life is None else tokens.life
+        part = _RENEW_TO - (_RENEW_TO - _RENEW_FROM) * _random()
+        self._renew_at, self._ends_at = now + part * life, now + life
+        self._secrets = {**self._secrets, **tokens.secrets}
+
+
+def _name(account: Account) -> str:
+    return f"{account.provider}/{account.name}"

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from schemas.records import Via
+
 Frame = str | bytes
 """What a provider sent at once: a text or a binary message."""
 
@@ -146,6 +148,10 @@ class Disconnected(FeedError):
         self.pause = pause
 
 
+class Superseded(Disconnected):
+    """As if another connection of the same account took over: said aloud if it repeats."""
+
+
 class Silent(Disconnected):
     """Nothing was heard for too long, not even an answer."""
 
@@ -246,6 +252,24 @@ class Address:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many at once, then one every so many seconds."""
+
+    burst: int
+    every: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """An HTTP request. Nothing of it is shown but the method."""
+
+    url: str = field(repr=False)
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """An HTTP answer, read whole."""
@@ -268,6 +292,105 @@ class Mint:
 
 def no_cursor(_: Frame) -> None:
     """Say that no frame carries a cursor: this provider cannot resume."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What a login or a refresh grants."""
+
+    secrets: Mapping[str, str] = field(repr=False)
+    """Name → token, to be read beside the account's own secrets."""
+    life: float | None
+    """Seconds from now; None where it does not say: good until it is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """How an account comes by its tokens. One owner asks, for socket and REST alike."""
+
+    log_in: Callable[[Account], Request]
+    refresh: Callable[[Account], Request]
+    """Reads the tokens from the account's secrets."""
+    tokens: Callable[[Answer, float], Tokens]
+    """From an answer and the unix time. Raises a ``FeedError`` where it grants none."""
+    log_in_rate: Rate
+    """What the provider allows one address."""
+    refresh_rate: Rate
+
+
+# ---- REST ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request of a round, before it is known which token it will bear."""
+
+    route: str
+    """Name of the call on raw records; never a URL."""
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    via: Via = Via.POLL
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Send this request next."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Pause for so many seconds before going on."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The round is over."""
+
+    whole: bool
+    """Whether everything that it asks for was answered and kept."""
+
+
+Step = Keep | Report | Wait | Next | Done | End
+
+
+class Reading(Protocol):
+    """One round of requests, without the I/O. A fresh value per round.
+
+    What it returns is done in its order, and is to hold one ``Next``, ``Done`` or ``End``.
+    """
+
+    def begin(self) -> Iterable[Step]:
+        """Return what to ask first."""
+        ...
+
+    def answered(self, call: Call, answer: Answer) -> Iterable[Step]:
+        """Return what an answer means. ``End(Unauthorized)``: once, with a fresh token."""
+        ...
+
+    def failed(self, call: Call, error: Disconnected) -> Iterable[Step]:
+        """Return what to do where there was no answer, or one that is too long to keep."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """What is asked of a provider besides its socket, as data."""
+
+    reading: Callable[[Account], Reading]
+    request: Callable[[Account, Call], Request]
+    every: float
+    """Seconds from the end of a round to the next."""
+    rate: Rate
+    """How often we ask."""
+    hydrates: bool
+    """Whether the frames of a new connection wait for a round."""
+
+
+# ---- the feed ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +417,9 @@ class Feed:
     """The cursor that a kept frame carries; None where the provider replays nothing."""
     mint: Callable[[Account], Mint | None] = lambda _account: None
     """What to ask for before each dial."""
+    login: Login | None = None
+    """Where credentials buy tokens that last longer than one dial."""
+    rest: Rest | None = None
     public: "Feed | None" = None
     """What follows the provider's public data, where that is a connection of its own."""
     sign: Callable[[Account, int], Mapping[str, str]] = lambda _account, _now: {}

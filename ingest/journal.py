@@ -1,4 +1,4 @@
-"""The records of one connection: numbered in order, appended, and told when acknowledged."""
+"""The records of one connection or REST loop: numbered, appended, told when acknowledged."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from ingest.credentials import struck
-from ingest.feed import Cursor, Feed, Keep
+from ingest.feed import Call, Cursor, Feed, Keep
 from ingest.metrics import FeedMetrics
 from ingest.raw_log import RawLog, Ticket
 from schemas.records import Closed, Kind, Micros, Raw, Via
@@ -37,8 +37,11 @@ class RawJournal:
 
     async def keep(self, frame: Keep, received_at: Micros) -> None:
         value = frame.frame.encode() if isinstance(frame.frame, str) else frame.frame
-        cursor = self.feed.cursor(frame.frame) if self.feed.cursor else None
-        await self._append(Kind.FRAME, value, received_at, frame, cursor)
+        await self._append(Kind.FRAME, value, received_at, frame)
+
+    async def page(self, call: Call, body: bytes, received_at: Micros) -> None:
+        """Append an answer of REST under the name of its call."""
+        await self._append(Kind.FRAME, body, received_at, call=call)
 
     async def mark(self, kind: Kind, received_at: Micros, why: Closed | None = None) -> None:
         self._show(kind)
@@ -59,20 +62,21 @@ class RawJournal:
         value: bytes,
         received_at: Micros,
         frame: Keep | None = None,
-        cursor: Cursor | None = None,
+        call: Call | None = None,
     ) -> None:
         raw = Raw(
             provider=self.feed.provider,
             account=self.account,
             environment=self.environment,
-            via=Via.SOCKET,
-            route=self.feed.route,
+            via=call.via if call else Via.SOCKET,
+            route=call.route if call else self.feed.route,
             kind=kind,
             connection=self.connection,
             sequence=next(self._sequence),
             received_at=received_at,
             value=value,
         )
+        cursor = self.feed.cursor(frame.frame) if frame and self.feed.cursor else None
         ticket = await self.raw_log.append(raw)
         ticket.add_done_callback(partial(self._settled, kind, len(value), frame, cursor))
 

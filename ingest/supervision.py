@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
 from secrets import token_hex
@@ -13,7 +14,7 @@ import structlog
 
 from ingest import credentials, settings
 from ingest.backoff import Backoff, Budget
-from ingest.connection import Dial, follow
+from ingest.connection import Dial, Journal, follow
 from ingest.errors import SettingsError
 from ingest.feed import (
     Account,
@@ -25,22 +26,30 @@ from ingest.feed import (
     FeedError,
     Keep,
     Refused,
+    Rest,
+    Superseded,
     Unauthorized,
     Unresumable,
     Unwelcome,
     no_cursor,
 )
+from ingest.hydration import gated
 from ingest.journal import RawJournal
 from ingest.metrics import FeedMetrics
 from ingest.patience import Patience
 from ingest.probes import Progress
 from ingest.raw_log import RawLog
+from ingest.rest_loop import RestLoop
 from schemas.records import Kind, Via
 
 _log = structlog.get_logger()
 _random = SystemRandom().random
 _ALARM_AFTER = 3
 """Failures in a row after which a warning becomes an error."""
+_REPEATED = 2
+"""Endings in a row as if somebody else took our place, after which they are an error."""
+_DIAL_WITH_LEFT = 60.0
+"""Seconds that a token must live for a dial."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,9 +75,38 @@ class Supervision:
     """Whether a connection of ours was ever live."""
     _secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """As they were read last: what must not be in anything we write."""
+    _dialled: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Secrets of the last dial."""
+    _superseded: int = 0
+    """Endings in a row as if another connection of this account had taken over."""
+    _session: credentials.Session | None = field(init=False, default=None)
+    _rest: RestLoop | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.feed.login is not None:
+            self._session = credentials.Session(self.feed.login, self.budgets)
+        if self.feed.rest is not None:
+            self._rest = self._rest_loop(self.feed.rest)
 
     async def run(self) -> Refused | None:
         """Follow the feed until a stop is asked (None), or until it is refused."""
+        if self._rest is None:
+            return await self._follow()
+        asking = asyncio.create_task(self._rest.run())
+        following = asyncio.create_task(self._follow())
+        try:
+            await asyncio.wait({asking, following}, return_when=asyncio.FIRST_COMPLETED)
+            if asking.done():
+                asking.result()  # By itself it ends only where raw does.
+            self._rest.patience.stop()
+            await asking
+        except BaseException:
+            asking.cancel()
+            following.cancel()
+            raise
+        return following.result()
+
+    async def _follow(self) -> Refused | None:
         self.progress.ready(self._name, ready=False)
         self.progress.expect(self._name)
         await self._recall()
@@ -101,20 +139,38 @@ class Supervision:
                 return
 
     async def _connect(self) -> None:
-        account = self._read()
-        await self._afford(account.url)
+        await self._afford(self._read().url)
+        account = await self.patience.wait(self._authorized(_DIAL_WITH_LEFT))
+        if account is None:
+            return
         account = await self._minted(self._signed(account))
         if self.patience.stopped:
             return
+        self._dialled = account.secrets
         cursor = self.cursor if self._resumes else None
         self._resumes = True
-        await follow(
-            self.feed.address(account, cursor),
-            self.feed.dialect(account, cursor),
-            dial=self.dial,
-            journal=self._journal(),
-            patience=self.patience,
-        )
+        async with self._held_back(self._journal()) as journal:
+            await follow(
+                self.feed.address(account, cursor),
+                self.feed.dialect(account, cursor),
+                dial=self.dial,
+                journal=journal,
+                patience=self.patience,
+            )
+
+    def _held_back(self, journal: RawJournal) -> AbstractAsyncContextManager[Journal]:
+        """Return the journal, behind a gate where REST is to tell the state first."""
+        if self._rest is None or not self._rest.rest.hydrates:
+            return nullcontext(journal)
+        return gated(journal, self._rest.begin, self._rest.following)
+
+    async def _authorized(self, left: float = 0.0) -> Account:
+        """Return the account with its tokens, if it has any, good for ``left`` seconds."""
+        account = self._read()
+        if self._session is not None:
+            account = await self._session.authorized(account, left)
+            self._secrets = account.secrets
+        return account
 
     def _read(self) -> Account:
         try:
@@ -149,6 +205,23 @@ class Supervision:
             secrets=self._secrets,
         )
 
+    def _rest_loop(self, rest: Rest) -> RestLoop:
+        name = f"{self._name} rest"
+        journal = self._journal()
+        journal.acknowledged = lambda *_: self.progress.expect(name)
+        return RestLoop(
+            rest=rest,
+            name=name,
+            journal=journal,
+            progress=self.progress,
+            authorized=self._authorized,
+            distrust=lambda account: self._distrust(account.secrets),
+        )
+
+    def _distrust(self, refused: Mapping[str, str]) -> None:
+        if self._session is not None:
+            self._session.distrust(refused)
+
     def _acknowledged(self, kind: Kind, frame: Keep | None, cursor: Cursor | None) -> None:
         self.progress.expect(self._name)
         if kind in {Kind.OPENED, Kind.CLOSED}:
@@ -170,6 +243,7 @@ class Supervision:
 
     async def _judge(self, error: FeedError) -> Refused | None:
         """Do what the end of a connection asks for; return it if that is to stop."""
+        self._superseded = self._superseded + 1 if isinstance(error, Superseded) else 0
         if isinstance(error, Unauthorized) and self._retried:
             error = error.then
         if isinstance(error, Unwelcome) and not self._welcomed:
@@ -181,7 +255,11 @@ class Supervision:
             self.progress.expect_nothing(self._name)
             self._say(_log.error, "refused: this feed is stopped", error)
             return error
-        urgent = self._backoff.failures >= _ALARM_AFTER or isinstance(error, Unwelcome)
+        urgent = (
+            self._backoff.failures >= _ALARM_AFTER
+            or self._superseded >= _REPEATED
+            or isinstance(error, Unwelcome)
+        )
         self._say(_log.error if urgent else _log.warning, "disconnected", error, pause)
         self.progress.expect(self._name, pause)
         await self.patience.pause(pause)
@@ -192,6 +270,7 @@ class Supervision:
         match error:
             case Unauthorized():
                 self._retried = True
+                self._distrust(self._dialled)
                 return self._backoff.pause(AtOnce(), _random())
             case Unresumable():
                 self._resumes = False

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from ingest.credentials import seconds
+from ingest.client import seconds
 from ingest.feed import Address, Close, Disconnected, Frame, Refusal
 from schemas.topics import MAX_FRAME_BYTES
 

@@ -9,6 +9,8 @@ from ingest.feeds import FEEDS, PUBLIC
 Introduction = Mapping[str, str]
 """What a twin prints first: its addresses, and what a client needs."""
 
+_OPTIONS: Final = "options"
+"""As they stand between the braces of a TOML table."""
 _VERIFICATION_KEY: Final = "access_token"
 
 _HEAD: Final = """\
@@ -74,6 +76,8 @@ def _account(directory: Path, told: Introduction) -> Iterator[str]:
         for wanted in sorted(FEEDS[told["name"]].credentials)
     )
     yield _ACCOUNT.format(**{**told, "credentials": credentials})
+    if options := told.get(_OPTIONS):
+        yield f"options = {{ {options} }}\n"
     if token := told.get(_VERIFICATION_KEY):
         yield f'keys = {{ k1 = "file:{_secret(directory, f"{owner}-token", token)}" }}\n'
 

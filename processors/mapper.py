@@ -4,6 +4,7 @@ A mapper is a value. ``open`` turns a frame into parts, ``routes`` turn a part i
 what it states. Nothing here does I/O; time comes in with the frame.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -229,6 +230,36 @@ def millis_text(time: Micros) -> str:
     """Return a time for an id: UTC ISO 8601 with milliseconds and ``Z``."""
     moment = _EPOCH + timedelta(microseconds=time)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _Literal(str):
+    """A number's digits, as they came."""
+
+    __slots__ = ()
+
+
+def content_hash(body: bytes, *left_out: str) -> str:
+    """Return the SHA-256, as hex, of a JSON object whose form does not matter.
+
+    ``left_out`` names members that belong to the envelope. Sorted keys, no blanks, UTF-8
+    unescaped, number literals unchanged: ``{"b":1,"a":"é"}`` is
+    ``aa58fba8483623bed37c1b02edfccbdd9a53123837c20bfa4cb4049993a2872e``.
+    """
+    tree = json.loads(body, parse_int=_Literal, parse_float=_Literal, parse_constant=_Literal)
+    kept = {name: tree[name] for name in tree.keys() - set(left_out)}
+    return sha256(_canonical(kept).encode()).hexdigest()
+
+
+def _canonical(tree: Any) -> str:  # noqa: ANN401 - JSON of any shape
+    match tree:
+        case _Literal():
+            return str(tree)
+        case dict():
+            members = (f"{_canonical(key)}:{_canonical(tree[key])}" for key in sorted(tree))
+            return "{" + ",".join(members) + "}"
+        case list():
+            return "[" + ",".join(map(_canonical, tree)) + "]"
+    return json.dumps(tree, ensure_ascii=False)
 
 
 def action(payload: Payload, status: Status) -> str:

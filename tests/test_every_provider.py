@@ -1,8 +1,9 @@
 """What every provider owes us. A new provider gets these tests for free.
 
-``frames/<provider>/socket.jsonl`` holds what came by the socket, ``socket.expected``
-one reviewed outcome for each. To see what a change of a mapper would tell, run
-``python tests/test_every_provider.py`` and review the difference line by line.
+``frames/<provider>/socket.jsonl`` holds what came by the socket, ``rest.jsonl`` what was
+polled, ``<path>.expected`` one reviewed outcome for each. To see what a change of a
+mapper would tell, run ``python tests/test_every_provider.py`` and review the difference
+line by line.
 """
 
 import json
@@ -34,8 +35,10 @@ from tests.processors.memory import Remembered
 from twins import TWINS
 
 FRAMES = Path(__file__).parent / "frames"
-RECORDINGS = sorted(FRAMES.glob("*/socket.jsonl"))
-by_recording = pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.parent.name)
+RECORDINGS = sorted([*FRAMES.glob("*/socket.jsonl"), *FRAMES.glob("*/rest.jsonl")])
+by_recording = pytest.mark.parametrize(
+    "path", RECORDINGS, ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 KEYS = Keys(
@@ -72,8 +75,8 @@ def raw(path: Path, number: int, frame: bytes | None = None) -> Raw:
         provider=path.parent.name,
         account="main",
         environment="sandbox",
-        via=Via.SOCKET,
-        route=path.stem,
+        via=Via.SOCKET if path.stem == "socket" else Via.POLL,
+        route=line.get("route", path.stem),
         kind=Kind.FRAME,
         connection="recorded",
         sequence=number,
@@ -181,7 +184,7 @@ def test_recorded_frames_map_as_reviewed(path: Path) -> None:
 
 DOORS = {
     "event": "+=-",
-    "new-form": "+",
+    "new-form": "+=",
     "old-form": "+=-",
     "duplicate": "=",
     "conflict": "!",
@@ -205,9 +208,10 @@ def test_no_frame_leaves_by_a_door_that_its_note_forbids(path: Path) -> None:
 @pytest.mark.parametrize("provider", MAPPERS)
 def test_every_route_and_silent_kind_was_seen_on_the_wire(provider: str) -> None:
     mapper = MAPPERS[provider]
-    path = FRAMES / provider / "socket.jsonl"
     seen = {
         part.kind
+        for path in RECORDINGS
+        if path.parent.name == provider
         for number, batch in enumerate(played(path))
         if not batch.rejected
         for part in mapper.open(raw(path, number), KEYS)
@@ -292,6 +296,12 @@ PUBLISHED = {
         *("uuid", "type", "state", "direction", "currency", "updated_at", "created_at"),
         *("traded_btc", "traded_currency", "event", "category", "severity", "en"),
         *("name", "address", "tx_hash", "payment_address", "quote_currency"),
+    },
+    "satoriex": {
+        *("type", "status", "id", "side", "currency", "network", "tx_hash"),
+        *("market_id", "outcome_id", "winning_outcome_id", "order_id", "trade_id"),
+        *("deposit_id", "withdrawal_id", "referral_id", "proposal_id", "dispute_id"),
+        *("comment_id", "marketId", "outcomeId", "tradeId"),
     },
     "transak": {
         *("event", "eventID", "id", "_id", "status"),

@@ -6,6 +6,7 @@ from typing import Any
 from twins.assetpay import AssetPayTwin
 from twins.paymium import PaymiumTwin
 from twins.pepay import PepayTwin
+from twins.satoriex import SatoriexTwin
 from twins.server import Twin
 from twins.transak import TransakTwin
 
@@ -13,5 +14,6 @@ TWINS: Mapping[str, Callable[..., Twin[Any]]] = {
     "assetpay": AssetPayTwin,
     "paymium": PaymiumTwin,
     "pepay": PepayTwin,
+    "satoriex": SatoriexTwin,
     "transak": TransakTwin,
 }

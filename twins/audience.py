@@ -161,6 +161,11 @@ class Audience:
         for listener in hearing:
             listener.say(text)
 
+    def mention(self, text: str, listeners: Collection[Listener]) -> None:
+        """Say what is no fact, such as a price: the books know nothing of it."""
+        for listener in self._hearing(listeners):
+            listener.say(text)
+
     def damage(self, fact: Fact, text: str, listeners: Collection[Listener], damage: str) -> None:
         """Send a frame that must be refused; nothing is booked if nobody would get it."""
         if hearing := self._hearing(listeners):

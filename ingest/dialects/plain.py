@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ingest.dialects.endings import Meaning, of_close, of_refusal
-from ingest.feed import Beat, Close, Effect, FeedError, Frame, Keep, Live, Refusal
+from ingest.feed import Beat, Close, Effect, FeedError, Frame, Keep, Live, Refusal, Send
 
 
 def _keep(frame: Frame) -> Iterable[Effect]:
@@ -16,15 +16,20 @@ def _keep(frame: Frame) -> Iterable[Effect]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plain:
-    """Live as soon as it is open. Where a provider has control frames, it says which."""
+    """Live as soon as it is open, and has said what it wants, which nobody acknowledges.
+
+    Where a provider has control frames, it says which.
+    """
 
     beat: Beat
+    wants: tuple[str, ...] = ()
+    """Messages that subscribe, in order."""
     reads: Callable[[Frame], Iterable[Effect]] = _keep
     closes: Mapping[int, Meaning] = field(default_factory=dict)
     refusals: Mapping[int, Meaning] = field(default_factory=dict)
 
     def opened(self) -> Iterable[Effect]:
-        return (self.beat, Live())
+        return (self.beat, *map(Send, self.wants), Live())
 
     def received(self, frame: Frame) -> Iterable[Effect]:
         return self.reads(frame)

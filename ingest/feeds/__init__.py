@@ -4,12 +4,14 @@ from ingest.feed import Feed
 from ingest.feeds.assetpay.socket import FEED as ASSETPAY
 from ingest.feeds.paymium.socket import FEED as PAYMIUM
 from ingest.feeds.pepay.socket import FEED as PEPAY
+from ingest.feeds.satoriex.socket import FEED as SATORIEX
 from ingest.feeds.transak.socket import FEED as TRANSAK
 
 FEEDS: dict[str, Feed] = {
     "assetpay": ASSETPAY,
     "paymium": PAYMIUM,
     "pepay": PEPAY,
+    "satoriex": SATORIEX,
     "transak": TRANSAK,
 }
 

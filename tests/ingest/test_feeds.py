@@ -41,7 +41,7 @@ def account(provider: str, options: dict[str, Any]) -> Account:
         environment="sandbox",
         url=next(iter(FEEDS[provider].endpoints.values())),
         options=options,
-        secrets={"api_key": "k3y", "channel_id": "k3y"},
+        secrets=dict.fromkeys(("api_key", "channel_id", "access_token"), "k3y"),
     )
 
 

@@ -48,12 +48,14 @@ CREDENTIALS = {
     },
     "paymium": {"channel_id": CHANNEL},
     "pepay": {"api_key": "ck_twin", "token": "ws_twin_token"},
+    "satoriex": {"email": "e", "password": "p", "access_token": "TWIN_SATORIEX_JWT"},
     "transak": {"api_key": "twin-api-key"},
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "assetpay": {},
     "paymium": {"payments": [PAYMENT]},
     "pepay": {},
+    "satoriex": {"markets": ["mkt_abc123"]},
     "transak": {
         "public_channels": ["aa39d8e1-5c7b-4f0e-9d31-3f1e7a52ce7f"],
         "partner_orders": ["partner-order-1"],
@@ -169,6 +171,13 @@ def ours(provider: str, event: str) -> list[dict[str, Any]]:
     return [message for message in said if message["event"] == event]
 
 
+def test_what_we_say_to_a_plain_socket_is_what_is_published() -> None:
+    dialect = FEEDS["satoriex"].dialect(account("satoriex"), None)
+    lines = (line for line in recorded("satoriex") if line["direction"] == "out")
+    published = [line["frame"] for line in lines if line["frame"].startswith("{")]
+    assert [effect.frame for effect in dialect.opened() if isinstance(effect, Send)] == published
+
+
 @pytest.mark.parametrize("event", ["pusher:subscribe", "pusher:ping", "pusher:pong"])
 def test_what_we_say_to_pusher_is_what_is_published(event: str) -> None:
     dialect = FEEDS["transak"].dialect(account("transak"), None)
@@ -214,6 +223,7 @@ UPGRADES = [
         {"types": ["commerce.order.*"], "order_id": "order_123", "wallet_network": "bsc"},
         None,
     ),
+    ("satoriex", "WebSocket upgrade", {}, None),
     ("transak", "WebSocket upgrade", {}, None),
 ]
 

@@ -11,6 +11,7 @@ from processors.errors import InvalidValue, OperatorError
 from processors.mapper import (
     Keys,
     action,
+    content_hash,
     is_same,
     micros,
     millis_text,
@@ -171,3 +172,14 @@ def test_an_empty_key_is_refused_before_anything_is_verified_with_it() -> None:
         Keys(verification={"k1": b""}, reference_id="r1", reference=b"secret")
     with pytest.raises(OperatorError, match="key r1: "):
         Keys(reference_id="r1", reference=b"")
+
+
+def test_a_content_hash_is_the_published_one_whatever_the_form() -> None:
+    published = "aa58fba8483623bed37c1b02edfccbdd9a53123837c20bfa4cb4049993a2872e"
+    for body in ('{"b":1,"a":"é"}', '{ "a": "\\u00e9",\n"b":1 }', '{"type":"t","b":1,"a":"é"}'):
+        assert content_hash(body.encode(), "type") == published
+
+
+def test_a_content_hash_keeps_a_numbers_digits() -> None:
+    hashes = {content_hash(f'{{"a":[{{"n":{n}}}]}}'.encode()) for n in ("1", "1.0", "1.00", "1e0")}
+    assert len(hashes) == 4

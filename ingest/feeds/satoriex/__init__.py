@@ -1,0 +1,1 @@
+"""SatoriEx: a prediction market of binary outcomes in USDC."""
