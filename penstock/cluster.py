@@ -5,7 +5,7 @@ https://docs.confluent.io/platform/current/clients/confluent-kafka-python/html/i
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -25,6 +25,8 @@ from schemas.topics import Topic
 
 _SECONDS: Final = 10.0
 """How long the cluster may take for one answer."""
+_LOOK_AGAIN: Final = 0.05
+"""Seconds between two looks at what a broker lists."""
 _ASK_AGAIN: Final = 1.0
 """Seconds between two looks at whether it is there."""
 
@@ -106,6 +108,15 @@ class Cluster:
                 new, operation_timeout=self._seconds, request_timeout=self._seconds
             )
         )
+        self._await({topic.name for topic in topics})
+
+    def _await(self, names: set[str]) -> None:
+        """Wait until created topics are listed: a busy broker answers before they are."""
+        limit = monotonic() + self._seconds
+        while missing := names - self._listed().keys():
+            if monotonic() > limit:
+                raise OperatorError(f"created, but not listed yet: {', '.join(sorted(missing))}")
+            sleep(_LOOK_AGAIN)
 
     def _alter(self, differing: Mapping[str, Mapping[str, str]]) -> None:
         if not differing:
