@@ -22,7 +22,7 @@ setup: .venv/.made ## make .venv with the penstock command
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## two providers through a real Kafka, live (SECONDS=20 ends with a reconciliation; KILL_PROCESSOR=1; STACK=docker)
+demo: setup ## every provider through a real Kafka, live (SECONDS=20 ends with a reconciliation; KILL_PROCESSOR=1; STACK=docker)
 	@$(BIN)/penstock demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(filter-out 0,$(KILL_PROCESSOR)),--kill-processor)
 
 chaos: setup ## kill, freeze and starve all of it, then count every fact and cent (MINUTES=10 SEED=1)
