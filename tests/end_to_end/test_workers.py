@@ -90,8 +90,8 @@ async def worker(directory: Path, stack: Stack, application: str) -> AsyncIterat
             await one.process.wait()
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
+    async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110 - other processes set no event of ours
             await asyncio.sleep(0.05)
 
