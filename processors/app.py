@@ -13,7 +13,7 @@ from typing import Final
 import faust
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from faust.app.base import BootStrategy
 from faust.web import Request, Response, View
 from mode import Service
@@ -151,7 +151,9 @@ def _end_with(task: asyncio.Task[None]) -> None:
 
 def explain(error: BaseException) -> None:
     """Log one line about an error that ends the process."""
-    if isinstance(error, OperatorError | KafkaError):
+    if isinstance(error, UnknownTopicOrPartitionError):
+        _log.error("stopped", why="a topic is missing: run `penstock topics apply`")
+    elif isinstance(error, OperatorError | KafkaError):
         _log.error("stopped", why=str(error) or type(error).__name__)
     else:
         # A bug of ours: where it happened is what its reader needs.
