@@ -8,6 +8,8 @@ https://faust-streaming.github.io/faust/
 import asyncio
 import os
 import time
+import traceback
+from pathlib import Path
 from typing import Final
 
 import faust
@@ -156,12 +158,11 @@ def explain(error: BaseException) -> None:
     elif isinstance(error, OperatorError | KafkaError):
         _log.error("stopped", why=str(error) or type(error).__name__)
     else:
-        # A bug of ours: where it happened is what its reader needs.
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
-        _log.error("crashed", why=f"{type(error).__name__}: {error}", where=where)
+        # A bug of ours: where it happened is what its reader needs. What it says could hold
+        # what a provider sent, and persons stay out of logs.
+        last = traceback.extract_tb(error.__traceback__)[-1:]
+        where = f"{Path(last[0].filename).name}:{last[0].lineno}" if last else "an unknown place"
+        _log.error("crashed", why=type(error).__name__, where=where)
 
 
 def application(work: Work, host: str, port: int) -> faust.App:
