@@ -6,6 +6,7 @@ microseconds since the epoch. Amounts are ``Decimal`` in units of their currency
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -459,6 +460,19 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     part: str
     published_at: Micros
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """A token minted while running, with which a provider signs what we verify."""
+
+    provider: str
+    account: str
+    key_id: str
+    """Random, never derived from the token: it stands in ``evidence``."""
+    token: str = field(repr=False)
+    minted_at: Micros
+    expires_at: Micros
 
 
 class FactSeen(NamedTuple):

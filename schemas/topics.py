@@ -11,6 +11,8 @@ WITNESSES: Final = "witnesses"
 COVERAGE: Final = "coverage"
 OPEN: Final = "open"
 KEYS: Final = "keys"
+"""Keyed by ``provider/account/key id``, in the partition of the account: a task finds the keys of
+its accounts in the partition that has its own number."""
 STATE: Final = "state"
 REDRIVE: Final = "redrive"
 RAW_PREFIX: Final = "raw."
