@@ -16,6 +16,8 @@ from importlib import resources
 from itertools import count
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from schemas.records import (
     Authority,
     ChannelSeen,
@@ -24,6 +26,7 @@ from schemas.records import (
     FactSeen,
     Kind,
     Micros,
+    OpenEntity,
     Raw,
     StateRecord,
     Status,
@@ -262,6 +265,21 @@ def raw_record(headers: Iterable[tuple[str, bytes]], value: bytes) -> Raw:
         )
     except KeyError as error:
         raise ValueError(f"raw record without a proper header {error}") from error
+
+
+# ---- open ---------------------------------------------------------------------------
+
+_OPEN: Final = msgspec.json.Decoder(OpenEntity)
+
+
+def encode_open(entity: OpenEntity) -> bytes:
+    """Return the value of a record of ``open``: JSON; a tombstone has none."""
+    return msgspec.json.encode(entity)
+
+
+def decode_open(value: bytes) -> OpenEntity:
+    """Return an open entity; ``msgspec.MsgspecError`` for what is none."""
+    return _OPEN.decode(value)
 
 
 # ---- state --------------------------------------------------------------------------

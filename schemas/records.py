@@ -119,11 +119,20 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """Body of a ``recovered`` mark: what was read back, cursors in the provider's form."""
+    """Body of a ``recovered`` mark: what was read back.
+
+    The mark's route is the channel whose holes it closes.
+    """
 
     from_: str
+    """Cursor, in the provider's form."""
     up_to: str
+    """Cursor: reading goes on from here where ``complete``."""
+    from_at: Micros
+    """What happened from then on was read back, as far as the provider tells it."""
+    up_to_at: Micros
     by: str
+    """``replay``, ``backfill`` or ``poll``."""
     count: int
     complete: bool
 
@@ -473,6 +482,30 @@ class SigningKey:
     token: str = field(repr=False)
     minted_at: Micros
     expires_at: Micros
+
+
+class OpenEntity(msgspec.Struct, frozen=True, kw_only=True):
+    """An entity whose last fact is not final: what ingest may have to read back.
+
+    On ``open`` it is keyed by ``key`` and lies in its account's partition, as raw does.
+    It is written when the entity opens, and a tombstone when it closes; a change between
+    two statuses that are not final writes nothing.
+    """
+
+    provider: str
+    account: str
+    entity_kind: str
+    entity_id: str
+    """The provider's own id, as its API takes it."""
+    status: str
+    """``Status`` with which it opened."""
+    since: Micros
+    """When it did, by the provider's clock where it gives a time."""
+
+    @property
+    def key(self) -> str:
+        """Return the key on ``open``: that of the entity's events."""
+        return f"{self.provider}/{self.account}/{self.entity_kind}/{self.entity_id}"
 
 
 class FactSeen(NamedTuple):

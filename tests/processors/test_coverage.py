@@ -60,7 +60,9 @@ def test_an_alive_mark_moves_the_start_of_the_hole() -> None:
 
 
 def test_a_recovery_says_what_came_back() -> None:
-    recovered = Recovered(from_="a", up_to="b", by="backfill", count=3, complete=True)
+    recovered = Recovered(
+        from_="a", up_to="b", from_at=5, up_to_at=45, by="backfill", count=3, complete=True
+    )
     (record,) = holes(mark(Kind.RECOVERED, 50, value=msgspec.json.encode(recovered)))
     assert (record.kind, record.recovered_by, record.count, record.complete) == (
         "recovery",
@@ -68,3 +70,4 @@ def test_a_recovery_says_what_came_back() -> None:
         3,
         True,
     )
+    assert (record.from_at, record.to_at) == (5, 45)
