@@ -20,11 +20,14 @@ import structlog
 from ingest import probes, settings, wire
 from ingest.backoff import Budget
 from ingest.errors import AllRefused, OperatorError, SettingsError
+from ingest.feed import Refused
 from ingest.feeds import FEEDS, feed_of
 from ingest.metrics import Metrics
+from ingest.open_entities import OpenEntities
 from ingest.patience import Patience
 from ingest.raw_log import RawLog
 from ingest.supervision import Supervision
+from ingest.turns import Turn
 from schemas.connection import Connection
 
 _GRACE = 15.0
@@ -60,8 +63,10 @@ async def _run(
         _log.info("listening", address=address)
         raw_log = RawLog(kafka, metrics)
         stack.push_async_callback(raw_log.abandon)
-        feeds = _supervisions(accounts, raw_log, metrics, progress)
-        await _until_stopped(feeds, raw_log)
+        opens = OpenEntities(kafka, _looking_up(accounts))
+        stack.push_async_callback(opens.stop)
+        feeds = _supervisions(accounts, raw_log, opens, metrics, progress)
+        await _until_stopped(feeds, raw_log, opens)
 
 
 def _check(account: settings.Account) -> None:
@@ -72,13 +77,21 @@ def _check(account: settings.Account) -> None:
         raise SettingsError(f"account {account}: options: {error}") from error
 
 
+def _looking_up(accounts: tuple[settings.Account, ...]) -> set[str]:
+    """Return the providers that are asked about what is open."""
+    rests = ((a.provider, feed_of(a.provider, a.name).rest) for a in accounts)
+    return {provider for provider, rest in rests if rest and rest.looks_up}
+
+
 def _supervisions(
     accounts: tuple[settings.Account, ...],
     raw_log: RawLog,
+    opens: OpenEntities,
     metrics: Metrics,
     progress: probes.Progress,
 ) -> list[Supervision]:
     budgets: defaultdict[str, Budget] = defaultdict(Budget)
+    turns: defaultdict[str, Turn] = defaultdict(Turn)
     return [
         Supervision(
             settings=account,
@@ -88,12 +101,14 @@ def _supervisions(
             metrics=metrics.of(account.provider, account.name),
             progress=progress,
             budgets=budgets,
+            turns=turns,
+            opens=opens,
         )
         for account in accounts
     ]
 
 
-async def _until_stopped(feeds: list[Supervision], raw_log: RawLog) -> None:
+async def _until_stopped(feeds: list[Supervision], raw_log: RawLog, opens: OpenEntities) -> None:
     """Start the raw log, follow the feeds, and leave with everything acknowledged."""
     starting = Patience()
 
@@ -103,7 +118,7 @@ async def _until_stopped(feeds: list[Supervision], raw_log: RawLog) -> None:
         loop.call_later(_GRACE, work.cancel)
 
     loop = asyncio.get_running_loop()
-    work = asyncio.ensure_future(_work(feeds, raw_log, starting))
+    work = asyncio.ensure_future(_work(feeds, raw_log, opens, starting))
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, stop)
     done, _ = await asyncio.wait({work, raw_log.failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -118,16 +133,28 @@ async def _until_stopped(feeds: list[Supervision], raw_log: RawLog) -> None:
     work.result()
 
 
-async def _work(feeds: list[Supervision], raw_log: RawLog, starting: Patience) -> None:
+async def _work(
+    feeds: list[Supervision], raw_log: RawLog, opens: OpenEntities, starting: Patience
+) -> None:
     await starting.wait(raw_log.start({feed.settings.provider for feed in feeds}))
+    await starting.wait(opens.start())
     if starting.stopped:
         return
     _log.info("following", feeds=[str(feed.settings) for feed in feeds])
-    ends = await asyncio.gather(*(feed.run() for feed in feeds))
+    ends = await _followed(feeds, opens)
     await raw_log.close()
     if all(ends):
         raise AllRefused("every feed was refused; see the lines above, change it, then start again")
     _log.info("stopped")
+
+
+async def _followed(feeds: list[Supervision], opens: OpenEntities) -> list[Refused | None]:
+    keeping_up = asyncio.create_task(opens.follow())
+    try:
+        return await asyncio.gather(*(feed.run() for feed in feeds))
+    finally:
+        keeping_up.cancel()
+        await asyncio.wait({keeping_up})
 
 
 # ---- what the operator sees ----------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-from schemas.records import Via
+from schemas.records import Micros, OpenEntity, Recovered, Via
 
 Frame = str | bytes
 """What a provider sent at once: a text or a binary message."""
@@ -290,10 +290,6 @@ class Mint:
     """The minted secrets. Raises a ``FeedError`` where there is none."""
 
 
-def no_cursor(_: Frame) -> None:
-    """Say that no frame carries a cursor: this provider cannot resume."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
     """What a login or a refresh grants."""
@@ -347,14 +343,23 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """So far everything is kept: a round that is cut short goes on from here."""
+
+    recovered: Recovered
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The round is over."""
 
     whole: bool
     """Whether everything that it asks for was answered and kept."""
+    recovered: Recovered | None = None
+    """What it read back, where the provider can be read back."""
 
 
-Step = Keep | Report | Wait | Next | Done | End
+Step = Keep | Report | Wait | Next | Reached | Done | End
 
 
 class Reading(Protocol):
@@ -377,17 +382,40 @@ class Reading(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known when a round begins."""
+
+    now: Micros
+    """The time, by our clock."""
+    cursor: Cursor | None
+    """Up to where raw holds everything; None where it never did."""
+    opens: tuple[OpenEntity, ...] = ()
+    """The account's entities whose last fact is not final, oldest first."""
+    references: tuple[str, ...] = ()
+    """What somebody named, who may be believed once REST says the same: ids."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
     """What is asked of a provider besides its socket, as data."""
 
-    reading: Callable[[Account], Reading]
-    request: Callable[[Account, Call], Request]
+    reading: Callable[[Account, Known], Reading]
+    request: Callable[[Account, Call, int], Request]
+    """The number is larger than that of any request of the account, or key, before it."""
     every: float
     """Seconds from the end of a round to the next."""
     rate: Rate
     """How often we ask."""
-    hydrates: bool
-    """Whether the frames of a new connection wait for a round."""
+    holds: float
+    """Seconds that the frames of a new connection may wait for a round; 0: they do not."""
+    hydrates: bool = False
+    """Whether a round tells the state, and is to be told so by a mark."""
+    cursor: Callable[[str], Cursor | None] | None = None
+    """Reads ``up_to`` of a ``recovered`` mark; None where a round begins from nothing."""
+    key: Callable[[Account], str] | None = None
+    """The key whose requests are numbered, and go one at a time; None: each is its own."""
+    looks_up: bool = False
+    """Whether it asks for the entities on ``open``."""
 
 
 # ---- the feed ------------------------------------------------------------------------

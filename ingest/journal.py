@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from time import time
+from time import time, time_ns
 
 import msgspec
 import structlog
@@ -13,7 +13,7 @@ from ingest.credentials import struck
 from ingest.feed import Call, Cursor, Feed, Keep
 from ingest.metrics import FeedMetrics
 from ingest.raw_log import RawLog, Ticket
-from schemas.records import Closed, Kind, Micros, Raw, Via
+from schemas.records import Closed, Kind, Micros, Raw, Recovered, Via
 
 _log = structlog.get_logger()
 
@@ -34,6 +34,11 @@ class RawJournal:
     acknowledged: Acknowledged
     secrets: Mapping[str, str] = field(repr=False)
     _sequence: Iterator[int] = field(default_factory=count, init=False)
+    _is_whole: bool = field(init=False)
+    """Whether raw holds everything that came before the next frame."""
+
+    def __post_init__(self) -> None:
+        self._is_whole = self.feed.rest is None or self.feed.rest.cursor is None
 
     async def keep(self, frame: Keep, received_at: Micros) -> None:
         value = frame.frame.encode() if isinstance(frame.frame, str) else frame.frame
@@ -50,6 +55,11 @@ class RawJournal:
             safe = Closed(why.cause, struck(why.detail, self.secrets))
             body = msgspec.json.encode(safe)
         await self._append(kind, body, received_at)
+
+    async def recovered(self, told: Recovered) -> None:
+        """Say what was read back. From here on, where it is all, frames move the cursor."""
+        await self._append(Kind.RECOVERED, msgspec.json.encode(told), time_ns() // 1000)
+        self._is_whole = self._is_whole or told.complete
 
     def report(self, text: str) -> None:
         self.metrics.reports.inc()
@@ -76,7 +86,8 @@ class RawJournal:
             received_at=received_at,
             value=value,
         )
-        cursor = self.feed.cursor(frame.frame) if frame and self.feed.cursor else None
+        read = self.feed.cursor if self._is_whole else None
+        cursor = read(frame.frame) if frame and read else None
         ticket = await self.raw_log.append(raw)
         ticket.add_done_callback(partial(self._settled, kind, len(value), frame, cursor))
 

@@ -41,8 +41,8 @@ _SLOW = 5.0
 _SAY_AGAIN = 60.0
 """Seconds: one line per outage, and not one per record that was in flight."""
 _TAIL = 1_000
-_LONGEST_TAIL = 128_000
-"""Records; ``alive`` marks of twelve hours of four quiet accounts in one partition, and more."""
+_LONGEST_PIECE = 16_000
+"""Records read at once: they are held in memory."""
 
 
 class RawLog:
@@ -176,8 +176,8 @@ class RawLog:
     async def tail(self, provider: str, account: str) -> AsyncIterator[list[Raw]]:
         """Yield an account's newest records, in pieces from the newest backwards.
 
-        Each piece is oldest first. Ends at the beginning of the log, or after
-        ``_LONGEST_TAIL`` records of the partition.
+        Each piece is oldest first. Ends at the beginning of the log; who reads stops where a
+        mark of the last hour says all that is to be known.
         """
         topic = topics.raw(provider)
         place = TopicPartition(topic, topics.partition_of(account, self._partitions[topic]))
@@ -190,12 +190,12 @@ class RawLog:
             await consumer.start()
             consumer.assign([place])
             begin = (await consumer.beginning_offsets([place]))[place]
-            end = newest = (await consumer.end_offsets([place]))[place]
+            end = (await consumer.end_offsets([place]))[place]
             size = _TAIL
-            while end > begin and newest - end < _LONGEST_TAIL:
+            while end > begin:
                 start = max(begin, end - size)
                 yield await _records(consumer, place, start, end, account)
-                end, size = start, size * 4
+                end, size = start, min(size * 4, _LONGEST_PIECE)
         except KafkaError as error:
             raise OperatorError(f"cannot read {topic}: {error!r}; look at the broker") from error
         finally:

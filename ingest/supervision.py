@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
 from secrets import token_hex
-from time import time
+from time import time, time_ns
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -25,13 +26,13 @@ from ingest.feed import (
     Feed,
     FeedError,
     Keep,
+    Known,
     Refused,
     Rest,
     Superseded,
     Unauthorized,
     Unresumable,
     Unwelcome,
-    no_cursor,
 )
 from ingest.hydration import gated
 from ingest.journal import RawJournal
@@ -39,8 +40,10 @@ from ingest.metrics import FeedMetrics
 from ingest.patience import Patience
 from ingest.probes import Progress
 from ingest.raw_log import RawLog
+from ingest.recall import Recall
 from ingest.rest_loop import RestLoop
-from schemas.records import Kind, Via
+from ingest.turns import Turn
+from schemas.records import Kind, OpenEntity, Recovered
 
 _log = structlog.get_logger()
 _random = SystemRandom().random
@@ -50,6 +53,19 @@ _REPEATED = 2
 """Endings in a row as if somebody else took our place, after which they are an error."""
 _DIAL_WITH_LEFT = 60.0
 """Seconds that a token must live for a dial."""
+
+
+class Opens(Protocol):
+    """What is known of the entities that are not yet final."""
+
+    def of(self, provider: str, account: str) -> tuple[OpenEntity, ...]: ...
+
+
+class NoneOpen:
+    """Nothing is known of any."""
+
+    def of(self, _provider: str, _account: str) -> tuple[OpenEntity, ...]:
+        return ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,9 +80,12 @@ class Supervision:
     progress: Progress
     budgets: defaultdict[str, Budget]
     """Host → how often it may be dialled; shared by all accounts."""
+    turns: defaultdict[str, Turn] = field(default_factory=lambda: defaultdict(Turn), repr=False)
+    """Key → the numbers of its requests; shared by all accounts."""
+    opens: Opens = field(default_factory=NoneOpen)
     patience: Patience = field(default_factory=Patience)
     cursor: Cursor | None = None
-    """The furthest event that raw has acknowledged."""
+    """Up to where raw holds everything."""
     _backoff: Backoff = field(default_factory=Backoff)
     _resumes: bool = True
     _retried: bool = False
@@ -77,6 +96,8 @@ class Supervision:
     """As they were read last: what must not be in anything we write."""
     _dialled: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Secrets of the last dial."""
+    _recalled: int = 0
+    """The last number of a signed request that an earlier process wrote down."""
     _superseded: int = 0
     """Endings in a row as if another connection of this account had taken over."""
     _session: credentials.Session | None = field(init=False, default=None)
@@ -90,6 +111,9 @@ class Supervision:
 
     async def run(self) -> Refused | None:
         """Follow the feed until a stop is asked (None), or until it is refused."""
+        self.progress.ready(self._name, ready=False)
+        self.progress.expect(self._name)
+        await self._recall()
         if self._rest is None:
             return await self._follow()
         asking = asyncio.create_task(self._rest.run())
@@ -107,9 +131,6 @@ class Supervision:
         return following.result()
 
     async def _follow(self) -> Refused | None:
-        self.progress.ready(self._name, ready=False)
-        self.progress.expect(self._name)
-        await self._recall()
         while not self.patience.stopped:
             try:
                 await self._connect()
@@ -123,20 +144,17 @@ class Supervision:
         return str(self.settings)
 
     async def _recall(self) -> None:
-        """Find the furthest event that an earlier process left in raw."""
-        if self.feed.cursor is no_cursor:
-            return
-        read = self.feed.cursor
-        if read is None:
+        """Find how far an earlier process had come, by what it left in raw."""
+        recall = Recall(self.feed)
+        if not recall.is_needed:
             return
         async for piece in self.raw_log.tail(self.settings.provider, self.settings.name):
-            frames = (
-                raw.value for raw in piece if raw.kind is Kind.FRAME and raw.via is Via.SOCKET
-            )
-            cursors = [cursor for frame in frames if (cursor := read(frame))]
-            if cursors:
-                self.cursor = max(cursors)
-                return
+            recall.take(reversed(piece))
+            if recall.is_over:
+                break
+        recall.begin()
+        self.cursor = recall.cursor
+        self._recalled = recall.number
 
     async def _connect(self) -> None:
         await self._afford(self._read().url)
@@ -159,10 +177,8 @@ class Supervision:
             )
 
     def _held_back(self, journal: RawJournal) -> AbstractAsyncContextManager[Journal]:
-        """Return the journal, behind a gate where REST is to tell the state first."""
-        if self._rest is None or not self._rest.rest.hydrates:
-            return nullcontext(journal)
-        return gated(journal, self._rest.begin, self._rest.following)
+        """Return the journal, behind a gate where REST is to speak first."""
+        return nullcontext(journal) if self._rest is None else gated(journal, self._rest)
 
     async def _authorized(self, left: float = 0.0) -> Account:
         """Return the account with its tokens, if it has any, good for ``left`` seconds."""
@@ -216,7 +232,36 @@ class Supervision:
             progress=self.progress,
             authorized=self._authorized,
             distrust=lambda account: self._distrust(account.secrets),
+            known=self._known,
+            reached=self._reached,
+            turn=self._turn,
         )
+
+    def _known(self) -> Known:
+        return Known(
+            now=time_ns() // 1000,
+            cursor=self.cursor,
+            opens=self.opens.of(self.settings.provider, self.settings.name),
+        )
+
+    def _reached(self, recovered: Recovered) -> None:
+        if self.feed.rest and self.feed.rest.cursor:
+            self._advance(self.feed.rest.cursor(recovered.up_to))
+
+    def _advance(self, cursor: Cursor | None) -> None:
+        if cursor and (self.cursor is None or cursor > self.cursor):
+            self.cursor = cursor
+
+    def _turn(self, account: Account) -> Turn:
+        key = self.feed.rest.key if self.feed.rest else None
+        turn = self.turns[key(account) if key else self._name]
+        turn.resume(self._recalled)
+        return turn
+
+    def confirm(self, reference: str) -> None:
+        """Ask the provider about what somebody named who need not be believed."""
+        if self._rest is not None:
+            self._rest.confirm(reference)
 
     def _distrust(self, refused: Mapping[str, str]) -> None:
         if self._session is not None:
@@ -231,8 +276,7 @@ class Supervision:
             self._retried = False
         if frame and frame.useful:
             self._backoff.kept()
-        if cursor and (self.cursor is None or cursor > self.cursor):
-            self.cursor = cursor
+        self._advance(cursor)
 
     async def _afford(self, url: str) -> None:
         now = asyncio.get_running_loop().time()

@@ -135,6 +135,8 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "fro
     """``replay``, ``backfill`` or ``poll``."""
     count: int
     complete: bool
+    number: int = 0
+    """The last number of a signed request; 0 where none is numbered."""
 
 
 class Money(msgspec.Struct, frozen=True):

@@ -39,6 +39,7 @@ BANNED_ALONE: Final = {"base", "data", "info"}
 MET_ONLY_IN: Final = {
     "aiokafka": {
         "ingest/aiokafka_private.py",
+        "ingest/open_entities.py",
         "ingest/raw_log.py",
         "processors/aiokafka_private.py",
         "processors/app.py",

@@ -1,14 +1,15 @@
 """The gate: frames wait for REST, in their order, and never longer than they may."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from ingest import hydration
-from ingest.feed import Keep
-from ingest.hydration import gated
-from schemas.records import Closed, Kind, Micros
+from ingest.feed import Done, Keep, Rest
+from ingest.feeds.satoriex.rest import REST as SATORIEX
+from ingest.hydration import Marked, gated
+from schemas.records import Closed, Kind, Micros, Recovered
 
 
 @dataclass
@@ -25,6 +26,9 @@ class Paper:
     async def mark(self, kind: Kind, received_at: Micros, why: Closed | None = None) -> None:
         self._write(kind)
 
+    async def recovered(self, told: Recovered) -> None:
+        self._write(f"recovered up to {told.up_to}")
+
     def report(self, text: str) -> None:
         self._write(text)
 
@@ -39,36 +43,49 @@ class Paper:
                 await self.written.wait()
 
 
+def rest(*, holds: float, hydrates: bool = True) -> Rest:
+    """What a gate looks at; nothing is asked here."""
+    return replace(SATORIEX, holds=holds, hydrates=hydrates)
+
+
+def up_to(cursor: str, *, complete: bool = True) -> Recovered:
+    return Recovered(
+        from_="a", up_to=cursor, from_at=1, up_to_at=2, by="backfill", count=1, complete=complete
+    )
+
+
 @dataclass
 class Rounds:
     """Rounds of REST that end when a test says so."""
 
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[str] = field(default_factory=list)
-    ended: list[asyncio.Future[bool]] = field(default_factory=list)
+    ended: list[asyncio.Future[Done]] = field(default_factory=list)
+    bearer: Marked | None = None
+    rest: Rest = field(default_factory=lambda: rest(holds=10.0))
 
-    def begin(self) -> asyncio.Future[bool]:
+    def begin(self) -> asyncio.Future[Done]:
         return self._round("now")
 
-    def following(self) -> asyncio.Future[bool]:
+    def following(self) -> asyncio.Future[Done]:
         return self._round("the next")
 
-    def _round(self, which: str) -> asyncio.Future[bool]:
+    def _round(self, which: str) -> asyncio.Future[Done]:
         self.asked.append(which)
         self.ended.append(asyncio.get_running_loop().create_future())
         self.begun.set()
         return self.ended[-1]
 
-    async def end(self, *, whole: bool) -> None:
+    async def end(self, *, whole: bool, recovered: Recovered | None = None) -> None:
         async with asyncio.timeout(5):
             await self.begun.wait()
         self.begun.clear()
-        self.ended[-1].set_result(whole)
+        self.ended[-1].set_result(Done(whole, recovered))
 
 
 async def test_frames_wait_until_rest_has_told_the_state() -> None:
     paper, rounds = Paper(), Rounds()
-    async with gated(paper, rounds.begin, rounds.following) as journal:
+    async with gated(paper, rounds) as journal:
         await journal.mark(Kind.OPENED, 1)
         await journal.keep(Keep("a"), 2)
         await journal.keep(Keep("b"), 3)
@@ -82,7 +99,7 @@ async def test_frames_wait_until_rest_has_told_the_state() -> None:
 
 async def test_a_round_that_told_not_all_lets_go_and_the_next_one_hydrates() -> None:
     paper, rounds = Paper(), Rounds()
-    async with gated(paper, rounds.begin, rounds.following) as journal:
+    async with gated(paper, rounds) as journal:
         await journal.mark(Kind.OPENED, 1)
         await journal.keep(Keep("a"), 2)
         await rounds.end(whole=False)
@@ -92,10 +109,9 @@ async def test_a_round_that_told_not_all_lets_go_and_the_next_one_hydrates() -> 
     assert rounds.asked == ["now", "the next"]
 
 
-async def test_frames_flow_when_rest_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hydration, "HOLD_SECONDS", 0.05)
-    paper, rounds = Paper(), Rounds()
-    async with gated(paper, rounds.begin, rounds.following) as journal:
+async def test_frames_flow_when_rest_takes_too_long() -> None:
+    paper, rounds = Paper(), Rounds(rest=rest(holds=0.05))
+    async with gated(paper, rounds) as journal:
         await journal.mark(Kind.OPENED, 1)
         await journal.keep(Keep("a"), 2)
         await paper.until("opened", "a at 2")
@@ -103,10 +119,48 @@ async def test_frames_flow_when_rest_takes_too_long(monkeypatch: pytest.MonkeyPa
         await paper.until("opened", "a at 2", "hydrated")
 
 
+async def test_what_was_missed_comes_before_the_frames_that_waited_and_then_a_mark() -> None:
+    paper, rounds = Paper(), Rounds(rest=rest(holds=10.0, hydrates=False))
+    async with gated(paper, rounds) as journal:
+        await journal.mark(Kind.OPENED, 1)
+        await journal.keep(Keep("a"), 2)
+        assert rounds.bearer is None
+        await rounds.end(whole=True, recovered=up_to("b"))
+        await paper.until("opened", "a at 2", "recovered up to b")
+        await journal.keep(Keep("c"), 4)
+        assert rounds.bearer is paper
+    assert rounds.bearer is None
+    assert paper.lines[3:] == ["c at 4"]
+
+
+async def test_what_could_not_be_read_back_is_said_once_for_each_connection() -> None:
+    paper, rounds = Paper(), Rounds(rest=rest(holds=10.0, hydrates=False))
+    async with gated(paper, rounds) as journal:
+        await journal.mark(Kind.OPENED, 1)
+        await rounds.end(whole=False, recovered=up_to("b", complete=False))
+        await rounds.end(whole=False, recovered=up_to("b", complete=False))
+        await rounds.end(whole=True, recovered=up_to("c"))
+        await paper.until("opened", "recovered up to b", "recovered up to c")
+    assert rounds.asked == ["now", "the next", "the next"]
+
+
+async def test_a_sign_of_life_does_not_overtake_the_frames_that_wait() -> None:
+    paper, rounds = Paper(), Rounds()
+    async with gated(paper, rounds) as journal:
+        await journal.mark(Kind.OPENED, 1)
+        await journal.mark(Kind.ALIVE, 2)
+        await journal.keep(Keep("a"), 3)
+        await journal.mark(Kind.ALIVE, 4)
+        await journal.keep(Keep("b"), 5)
+        assert paper.lines == ["opened", "alive"]
+        await rounds.end(whole=True)
+        await paper.until("opened", "alive", "hydrated", "a at 3", "alive", "b at 5")
+
+
 async def test_frames_flow_when_too_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hydration, "HOLD_BYTES", 10)
     paper, rounds = Paper(), Rounds()
-    async with gated(paper, rounds.begin, rounds.following) as journal:
+    async with gated(paper, rounds) as journal:
         await journal.mark(Kind.OPENED, 1)
         await journal.keep(Keep("12345"), 2)
         await journal.keep(Keep("12345"), 3)
@@ -117,7 +171,7 @@ async def test_frames_flow_when_too_many_wait(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_what_waits_is_kept_before_the_connection_is_closed() -> None:
     paper, rounds = Paper(), Rounds()
-    async with gated(paper, rounds.begin, rounds.following) as journal:
+    async with gated(paper, rounds) as journal:
         await journal.mark(Kind.OPENED, 1)
         await journal.keep(Keep("a"), 2)
         await journal.mark(Kind.CLOSED, 3, Closed("stopped"))
@@ -126,7 +180,7 @@ async def test_what_waits_is_kept_before_the_connection_is_closed() -> None:
 
 async def test_order_holds_while_the_gate_opens() -> None:
     paper, rounds = Paper(), Rounds()
-    async with gated(paper, rounds.begin, rounds.following) as journal:
+    async with gated(paper, rounds) as journal:
         await journal.mark(Kind.OPENED, 0)
         for number in range(50):
             await journal.keep(Keep("x"), number)
@@ -147,7 +201,7 @@ async def test_an_error_of_raw_is_not_swallowed() -> None:
     rounds = Rounds()
 
     async def follow() -> None:
-        async with gated(Torn(), rounds.begin, rounds.following) as journal:
+        async with gated(Torn(), rounds) as journal:
             await journal.mark(Kind.OPENED, 0)
             await rounds.end(whole=True)
             while True:

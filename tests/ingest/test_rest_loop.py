@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -20,8 +21,10 @@ from ingest.feed import (
     End,
     Feed,
     Keep,
+    Known,
     Next,
     Rate,
+    Reached,
     Report,
     Request,
     Rest,
@@ -29,13 +32,15 @@ from ingest.feed import (
     Unauthorized,
     Wait,
 )
+from ingest.feed import Reading as Rounds
 from ingest.feeds import FEEDS
 from ingest.journal import RawJournal
 from ingest.metrics import Metrics
 from ingest.probes import Progress
 from ingest.raw_log import Ticket
 from ingest.rest_loop import RestLoop
-from schemas.records import Kind, Raw, Via
+from ingest.turns import Turn
+from schemas.records import Kind, Raw, Recovered, Via
 from tests.ingest.test_supervision import MemoryLog
 
 TOO_LONG = 2000
@@ -117,9 +122,11 @@ class Running:
     log: Log
     task: asyncio.Task[None]
     tokens: list[str]
+    numbers: list[int]
+    reached: list[Recovered]
 
     async def round(self) -> bool:
-        return await asyncio.wait_for(self.loop.begin(), 5)
+        return (await asyncio.wait_for(self.loop.begin(), 5)).whole
 
     @property
     def kept(self) -> list[tuple[str, Via, bytes]]:
@@ -147,7 +154,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def running(
-    server: Server, *, every: float = 1000.0, rate: Rate = FAST
+    server: Server,
+    *,
+    every: float = 1000.0,
+    rate: Rate = FAST,
+    reading: Callable[[Account, Known], Rounds] = lambda *_: Reading(),
 ) -> AsyncIterator[Running]:
     tokens = ["first"]
     account = Account(
@@ -163,17 +174,19 @@ async def running(
             secrets={"token": tokens[-1]},
         )
 
-    def request(asking: Account, call: Call) -> Request:
+    def request(asking: Account, call: Call, number: int) -> Request:
+        numbers.append(number)
         query = "".join(f"?{name}={value}" for name, value in call.query.items())
         bearer = {"authorization": asking.secrets["token"]}
         return Request(url=f"{server.url}{call.path}{query}", headers=bearer)
 
+    numbers: list[int] = []
+    reached: list[Recovered] = []
+    turn = Turn()
     log = Log()
     feed: Feed = FEEDS["pepay"]
     loop = RestLoop(
-        rest=Rest(
-            reading=lambda _: Reading(), request=request, every=every, rate=rate, hydrates=True
-        ),
+        rest=Rest(reading=reading, request=request, every=every, rate=rate, holds=0.0),
         name="p/main rest",
         journal=RawJournal(
             raw_log=log,  # type: ignore[arg-type]  # stands for Kafka
@@ -188,10 +201,13 @@ async def running(
         progress=Progress(),
         authorized=authorized,
         distrust=lambda refused: tokens.append(f"after {refused.secrets['token']}"),
+        known=lambda: Known(now=1, cursor=None),
+        reached=reached.append,
+        turn=lambda _: turn,
     )
     task = asyncio.create_task(loop.run())
     try:
-        yield Running(loop, log, task, tokens)
+        yield Running(loop, log, task, tokens, numbers, reached)
     finally:
         loop.patience.stop()
         await asyncio.wait({task}, timeout=5)
@@ -230,9 +246,9 @@ async def test_a_round_under_way_does_not_count_for_who_asks_now(server: Server)
         await server.until(1)
         second = it.loop.begin()
         server.holds.set()
-        assert await asyncio.wait_for(first, 5)
+        assert (await asyncio.wait_for(first, 5)).whole
         assert not second.done()
-        assert await asyncio.wait_for(second, 5)
+        assert (await asyncio.wait_for(second, 5)).whole
     assert len(server.asked) == 4
 
 
@@ -310,3 +326,79 @@ async def test_what_is_wrong_with_raw_ends_the_loop(server: Server) -> None:
         it.loop.begin()
         with pytest.raises(OperatorError):
             await asyncio.wait_for(asyncio.shield(it.task), 5)
+
+
+# ---- reading back ----------------------------------------------------------------------
+
+
+def up_to(cursor: str, *, complete: bool = True) -> Recovered:
+    return Recovered(
+        from_="0", up_to=cursor, from_at=0, up_to_at=9, by="backfill", count=1, complete=complete
+    )
+
+
+@dataclass
+class Two(Reading):
+    """Two windows, each kept whole before it is said to be."""
+
+    complete: bool = True
+
+    def answered(self, call: Call, answer: Answer) -> Iterable[Step]:
+        reached = up_to(call.route, complete=self.complete)
+        if self.left:
+            return (Keep(answer.body), Reached(reached), Next(self.left.popleft()))
+        return (Keep(answer.body), Done(self.complete, reached))
+
+
+def marks(log: MemoryLog) -> list[str]:
+    return [
+        msgspec.json.decode(raw.value, type=Recovered).up_to if raw.kind is Kind.RECOVERED else "-"
+        for raw in log.records
+    ]
+
+
+async def test_a_window_is_said_to_be_whole_behind_its_pages(server: Server) -> None:
+    async with running(server, reading=lambda *_: Two()) as it:
+        assert await it.round()
+        assert marks(it.log) == ["-", "one", "-"]
+        assert [told.up_to for told in it.reached] == ["one", "two"]
+        (mark,) = (raw for raw in it.log.records if raw.kind is Kind.RECOVERED)
+        assert (mark.route, mark.connection) == (FEEDS["pepay"].route, "r1")
+
+
+async def test_what_is_incomplete_moves_nothing(server: Server) -> None:
+    async with running(server, reading=lambda *_: Two(complete=False)) as it:
+        assert not await it.round()
+        assert it.reached == []
+
+
+async def test_without_a_connection_the_loop_writes_its_mark_within_the_hour(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest_loop, "_REPEAT", 0.0)
+    async with running(server, every=0.01, reading=lambda *_: Two()) as it:
+        await server.until(5)
+        assert marks(it.log)[:6] == ["-", "one", "-", "two", "-", "one"]
+
+
+async def test_numbers_grow_with_every_request(server: Server) -> None:
+    async with running(server) as it:
+        await it.round()
+        await it.round()
+    assert len(it.numbers) == 4
+    assert sorted(set(it.numbers)) == it.numbers
+
+
+async def test_what_somebody_names_is_asked_about_once(server: Server) -> None:
+    named: list[tuple[str, ...]] = []
+
+    def reading(_: Account, known: Known) -> Reading:
+        named.append(known.references)
+        return Reading()
+
+    async with running(server, reading=reading) as it:
+        it.loop.confirm("p-1")
+        await server.until(2)
+        await it.round()
+    assert named[0] == ("p-1",)
+    assert named[-1] == ()

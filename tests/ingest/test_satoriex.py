@@ -25,6 +25,7 @@ from ingest.feed import (
     Done,
     End,
     Keep,
+    Known,
     Next,
     Refused,
     Report,
@@ -149,7 +150,7 @@ def test_a_login_without_tokens_means_what_it_says(
 
 def walked(*answers: Answer) -> Iterator[tuple[object, ...]]:
     """What a round does, answer by answer."""
-    reading = REST.reading(ACCOUNT)
+    reading = REST.reading(ACCOUNT, Known(now=0, cursor=None))
     steps = tuple(reading.begin())
     yield steps
     for answer in answers:
@@ -167,7 +168,7 @@ def ok(content: object = ()) -> Answer:
 def test_a_round_asks_for_everything_that_is_to_be_polled() -> None:
     rounds = list(walked(*[ok()] * 7))
     calls = [step.call for steps in rounds for step in steps if isinstance(step, Next)]
-    assert [(call.route, REST.request(ACCOUNT, call).url) for call in calls] == [
+    assert [(call.route, REST.request(ACCOUNT, call, 1).url) for call in calls] == [
         (route, f"https://staging.satoriex.io/api/v1{path}")
         for route, path in (
             ("orders", "/orders"),
@@ -180,7 +181,7 @@ def test_a_round_asks_for_everything_that_is_to_be_polled() -> None:
         )
     ]
     bearer = {"authorization": "Bearer TWIN_SATORIEX_JWT"}
-    assert all(REST.request(ACCOUNT, call).headers == bearer for call in calls)
+    assert all(REST.request(ACCOUNT, call, 1).headers == bearer for call in calls)
     assert rounds[-1] == (Keep(ok().body), Done(whole=True))
 
 
@@ -213,9 +214,9 @@ def test_an_expired_token_ends_the_call(note: str) -> None:
 
 def test_a_rate_limit_is_waited_for_and_the_call_repeated() -> None:
     _, steps = walked(answer_of("error: REST rate limit"))
-    assert steps == (Wait(60.0), Next(Call("orders", "/orders")))
+    assert steps[1:] == (Wait(60.0), Next(Call("orders", "/orders")))
     _, steps = walked(replace(answer_of("error: REST rate limit"), retry_after=3.0))
-    assert steps[0] == Wait(3.0)
+    assert steps[1] == Wait(3.0)
 
 
 @pytest.mark.parametrize(

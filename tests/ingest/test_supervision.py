@@ -183,17 +183,19 @@ async def test_what_raw_did_not_acknowledge_moves_no_cursor(key: Key) -> None:
     assert provider.asked("since") == [None, None]
 
 
-async def test_a_new_process_resumes_where_raw_ends(key: Key) -> None:
+async def test_a_new_process_that_finds_no_mark_resumes_from_the_first_event_in_raw(
+    key: Key,
+) -> None:
     log = MemoryLog(
         past=[
             [in_raw("{}", Kind.ALIVE), in_raw("not JSON")],
-            [in_raw(event(7)), in_raw(event(8)), in_raw(event(7, 5))],
+            [in_raw(event(8)), in_raw(event(7)), in_raw(event(7, 5))],
             [in_raw(event(9))],
         ]
     )
     provider = Provider([Refusal(404)])
     await ended(supervised(key, provider, log))
-    assert provider.asked("since") == ["evt_8-1"]
+    assert provider.asked("since") == ["evt_7-1"]
 
 
 async def test_a_cursor_that_is_refused_is_left_out_once(key: Key) -> None:

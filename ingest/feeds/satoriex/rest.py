@@ -5,7 +5,7 @@ https://satoriex.io/en/docs/api
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -19,6 +19,7 @@ from ingest.feed import (
     Done,
     End,
     Keep,
+    Known,
     Next,
     Rate,
     Report,
@@ -26,12 +27,11 @@ from ingest.feed import (
     Rest,
     Step,
     Unauthorized,
-    Wait,
 )
 from ingest.feeds.satoriex.login import TOKEN_EXPIRED, api
+from ingest.politeness import TOO_MANY, Politeness
 
 _UNAUTHORIZED: Final = 401
-_TOO_MANY: Final = 429
 _RATE_PAUSE: Final = 60.0
 _MOST_PAGES: Final = 20
 
@@ -58,7 +58,7 @@ def _calls(account: Account) -> Iterator[Call]:
         yield Call("orderbook", f"{path}/orderbook")
 
 
-def _request(account: Account, call: Call) -> Request:
+def _request(account: Account, call: Call, _number: int) -> Request:
     query = f"?{urlencode(call.query)}" if call.query else ""
     bearer = {"authorization": f"Bearer {account.secrets['access_token']}"}
     return Request(url=api(account, call.path) + query, headers=bearer)
@@ -92,6 +92,7 @@ class _Snapshot:
 
     left: deque[Call]
     whole: bool = True
+    polite: Politeness = field(default_factory=lambda: Politeness(_RATE_PAUSE))
 
     def begin(self) -> Iterable[Step]:
         return (self._go_on(),)
@@ -101,9 +102,8 @@ class _Snapshot:
         said = f"{call.route} was answered with {answer.status}"
         if answer.status == _UNAUTHORIZED or (envelope and envelope.code == TOKEN_EXPIRED):
             return (End(Unauthorized(said)),)
-        if answer.status == _TOO_MANY:
-            pause = _RATE_PAUSE if answer.retry_after is None else answer.retry_after
-            return (Wait(pause), Next(call))
+        if answer.status == TOO_MANY:
+            return self.polite.about(call, answer) or ()
         if envelope is None:
             return self._skipped(f"{said}, and no JSON")
         # Success is the code's to tell, not the status's alone.
@@ -150,7 +150,7 @@ def _page(envelope: _Envelope) -> _Page | None:
         return None
 
 
-def _reading(account: Account) -> _Snapshot:
+def _reading(account: Account, _known: Known) -> _Snapshot:
     return _Snapshot(deque(_calls(account)))
 
 
@@ -159,5 +159,6 @@ REST: Final = Rest(
     request=_request,
     every=60.0,
     rate=Rate(20, 0.1),  # A path of ours is asked once a round, where 100 a minute are allowed.
+    holds=10.0,
     hydrates=True,
 )
