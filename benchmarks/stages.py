@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 from time import process_time, time_ns
 
 from benchmarks.frames import Recording
+from processors.batch import Batch
 from processors.mapper import Mapper
 from processors.mappers import MAPPERS
-from processors.pipeline import Batch, process
+from processors.pipeline import process
 from processors.state import Place, State, open_state, records_of
 from processors.store import Buffers
 from schemas.codec import (

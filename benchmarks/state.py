@@ -32,8 +32,9 @@ from benchmarks.stages import raws
 from penstock.cluster import Cluster
 from penstock.stack import local_stack
 from processors.__main__ import tune_garbage_collection
+from processors.batch import Batch
 from processors.mappers import MAPPERS
-from processors.pipeline import Batch, process
+from processors.pipeline import process
 from processors.restore import cluster_id, restore
 from processors.state import Place, State, open_state
 from processors.store import Buffers

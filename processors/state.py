@@ -17,9 +17,9 @@ import structlog
 from rocksdict import WriteBatch
 
 from processors.ages import Ages
+from processors.batch import Batch
 from processors.claim import Claim, claim
 from processors.errors import OperatorError
-from processors.pipeline import Batch
 from processors.store import Buffers, Store, Untrusted
 from schemas.codec import (
     PackedState,
@@ -92,7 +92,7 @@ _NOTHING: Final = Tally(0, 0, 0)
 
 
 class State:
-    """The memory of one task. See ``Memory`` in ``processors.pipeline``."""
+    """The memory of one task. See ``Memory`` in ``processors.batch``."""
 
     def __init__(self, place: Place, held: Claim, buffers: Buffers) -> None:
         """Call ``open_state``: this one raises ``Untrusted``."""

@@ -19,10 +19,12 @@ from aiokafka.structs import ConsumerRecord
 
 from processors import metrics
 from processors.attempts import Attempts
+from processors.batch import Batch
 from processors.errors import OperatorError
+from processors.frame import Delivered, foreign
 from processors.mapper import Mapper
 from processors.outbox import Outbox
-from processors.pipeline import Batch, Delivered, foreign, process
+from processors.pipeline import process
 from processors.restore import cluster_id, reached, restore
 from processors.settings import KeyRing
 from processors.state import Place, State, open_state

@@ -26,9 +26,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.feeds import FEEDS
+from processors.batch import Batch
 from processors.mapper import Keys
 from processors.mappers import MAPPERS
-from processors.pipeline import Batch, process
+from processors.pipeline import process
 from schemas.codec import schema_text
 from schemas.records import Event, Fee, Kind, Money, Position, Raw, Via
 from tests.processors.memory import Remembered

@@ -18,7 +18,7 @@ import os
 from processors import pipeline
 from processors.__main__ import main
 
-tell = pipeline._tell_fact
+tell = pipeline.tell_fact
 
 def deadly(frame, part, statement, *rest):
     # Stands for a bug, or a library, that takes the process down.
@@ -26,7 +26,7 @@ def deadly(frame, part, statement, *rest):
         os.abort()
     tell(frame, part, statement, *rest)
 
-pipeline._tell_fact = deadly
+pipeline.tell_fact = deadly
 main()
 """
 

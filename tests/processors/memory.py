@@ -1,6 +1,6 @@
 """A task's memory in dicts, for tests of what is judged and not of how it is kept."""
 
-from processors.pipeline import Batch
+from processors.batch import Batch
 from schemas.codec import unpack_state
 from schemas.records import ChannelSeen, EntitySeen, FactSeen, StateRecord
 

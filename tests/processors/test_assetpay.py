@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from processors.batch import Batch
 from processors.mapper import Keys
 from processors.mappers.assetpay import MAPPER
-from processors.pipeline import Batch, process
+from processors.pipeline import process
 from schemas.records import Event, Item, Kind, Listing, Money, Position, Raw, Status, Transfer, Via
 from tests.processors.memory import Remembered
 

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from processors.batch import Batch
 from processors.coverage import follow_mark
-from processors.pipeline import Batch
 from schemas.records import Closed, Coverage, Kind, Position, Raw, Recovered, Via
 from tests.processors.memory import Remembered
 

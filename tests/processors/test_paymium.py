@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from processors.batch import Batch
 from processors.mapper import Keys
 from processors.mappers.paymium import MAPPER
-from processors.pipeline import Batch, process
+from processors.pipeline import process
 from schemas.records import (
     Balance,
     Book,

@@ -6,9 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+from processors.batch import Batch
 from processors.mapper import Keys
 from processors.mappers.pepay import MAPPER
-from processors.pipeline import Batch, process
+from processors.pipeline import process
 from schemas.records import Event, Invoice, Kind, Money, Position, Purchase, Raw, Status, Via
 from tests.processors.memory import Remembered
 

@@ -7,9 +7,12 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from processors.batch import Batch
 from processors.errors import Malformed
+from processors.frame import Delivered, foreign
+from processors.judging import HORIZON
 from processors.mapper import Keys, Mapper, Part, Route, Statement, Wire, money
-from processors.pipeline import HORIZON, WHOLE, Batch, Delivered, Guard, foreign, process
+from processors.pipeline import WHOLE, Guard, process
 from schemas.records import (
     Authority,
     Kind,

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from processors.batch import Batch
 from processors.errors import OperatorError
-from processors.pipeline import Batch
 from processors.state import Place, State, Tally, open_state, records_of
 from processors.store import Buffers
 from schemas.codec import pack_state

@@ -6,9 +6,10 @@ from decimal import Decimal
 import jwt
 import pytest
 
+from processors.batch import Batch
 from processors.mapper import Keys
 from processors.mappers.transak import MAPPER
-from processors.pipeline import Batch, process
+from processors.pipeline import process
 from schemas.records import Conversion, Event, Fee, Kind, Money, Position, Raw, Status, Via
 from tests.processors.memory import Remembered
 

@@ -1,0 +1,65 @@
+"""What one transaction adds, and what a task must remember to judge it. No I/O."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from schemas.records import (
+    ChannelSeen,
+    Coverage,
+    EntitySeen,
+    Event,
+    FactSeen,
+    Micros,
+    Rejected,
+    Witness,
+)
+
+
+class Memory(Protocol):
+    """What a task remembers of committed transactions."""
+
+    def fact(self, key: bytes) -> FactSeen | None: ...
+    def observation(self, key: bytes) -> FactSeen | None: ...
+    def entity(self, key: bytes) -> EntitySeen | None: ...
+    def channel(self, name: str) -> ChannelSeen | None: ...
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction adds, seen on top of what is remembered already."""
+
+    memory: Memory
+    published_at: Micros
+    events: list[tuple[Event, bytes]] = field(default_factory=list)
+    """Each with its Avro bytes, without the five bytes that name the schema."""
+    rejected: list[Rejected] = field(default_factory=list)
+    witnesses: list[Witness] = field(default_factory=list)
+    coverage: list[Coverage] = field(default_factory=list)
+    facts: dict[bytes, FactSeen] = field(default_factory=dict)
+    entities: dict[bytes, EntitySeen] = field(default_factory=dict)
+    channels: dict[str, ChannelSeen] = field(default_factory=dict)
+    duplicates: list[tuple[str, str]] = field(default_factory=list)
+    """(provider, via) of each fact told again."""
+    unjudged: list[str] = field(default_factory=list)
+    """Provider of each fact told again whose stakes were taken by another recipe."""
+
+    def fact(self, key: bytes) -> FactSeen | None:
+        return self.facts.get(key) or self.memory.fact(key)
+
+    def observation(self, key: bytes) -> FactSeen | None:
+        return self.facts.get(key) or self.memory.observation(key)
+
+    def entity(self, key: bytes) -> EntitySeen | None:
+        return self.entities.get(key) or self.memory.entity(key)
+
+    def channel(self, name: str) -> ChannelSeen | None:
+        return self.channels.get(name) or self.memory.channel(name)
+
+    def absorb(self, inner: "Batch") -> None:
+        """Take over what was tried on top of this batch."""
+        self.events += inner.events
+        self.witnesses += inner.witnesses
+        self.facts |= inner.facts
+        self.entities |= inner.entities
+        self.duplicates += inner.duplicates
+        self.unjudged += inner.unjudged
