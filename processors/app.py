@@ -63,7 +63,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
     async def run(self) -> None:
         """Read, and hand every record to the task of its partition number."""
         consumer = self._consumer = _consumer(self._work)
-        consumer.subscribe(list(self._work.inputs), listener=self)
+        consumer.subscribe(list(self._work.topics), listener=self)
         await reached(consumer, self._work.kafka)
         while True:
             if self._assigned is not None:

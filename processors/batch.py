@@ -10,6 +10,7 @@ from schemas.records import (
     Event,
     FactSeen,
     Micros,
+    OpenEntity,
     Rejected,
     Witness,
 )
@@ -35,6 +36,11 @@ class Batch:
     rejected: list[Rejected] = field(default_factory=list)
     witnesses: list[Witness] = field(default_factory=list)
     coverage: list[Coverage] = field(default_factory=list)
+    opened: dict[str, OpenEntity | None] = field(default_factory=dict)
+    """Key on ``open`` → the entity that opened, None for one that closed.
+
+    An entity that did both is not in it: nothing changed.
+    """
     facts: dict[bytes, FactSeen] = field(default_factory=dict)
     entities: dict[bytes, EntitySeen] = field(default_factory=dict)
     channels: dict[str, ChannelSeen] = field(default_factory=dict)
@@ -55,11 +61,20 @@ class Batch:
     def channel(self, name: str) -> ChannelSeen | None:
         return self.channels.get(name) or self.memory.channel(name)
 
+    def turn(self, key: str, entity: OpenEntity | None) -> None:
+        """Note that an entity opened or closed; one that turns back did not turn."""
+        if key in self.opened:
+            del self.opened[key]
+        else:
+            self.opened[key] = entity
+
     def absorb(self, inner: "Batch") -> None:
         """Take over what was tried on top of this batch."""
         self.events += inner.events
         self.witnesses += inner.witnesses
         self.facts |= inner.facts
         self.entities |= inner.entities
+        for key, entity in inner.opened.items():
+            self.turn(key, entity)
         self.duplicates += inner.duplicates
         self.unjudged += inner.unjudged

@@ -32,6 +32,8 @@ class Frame:
     position: Position
     mapper: Mapper
     sha256: str
+    attempt: int = 1
+    """More than 1: it is judged again, after a part of it was rejected."""
 
 
 class Place(NamedTuple):
@@ -151,7 +153,7 @@ def rejection_of(
         entity_kind=about.entity_kind if about else None,
         entity_id=about.entity_id if about else None,
         mapper=frame.mapper.name,
-        attempt=1,
+        attempt=frame.attempt,
         received_at=raw.received_at,
         rejected_at=now,
     )
@@ -165,12 +167,17 @@ class Delivered(NamedTuple):
     position: Position
 
 
-def foreign(delivered: Delivered, mapper: Mapper, found: ValueError, now: Micros) -> Rejected:
-    """Return the rejection of a raw record that ingest did not write."""
+def foreign(
+    delivered: Delivered, mapper: Mapper | None, found: ValueError, now: Micros, attempt: int = 1
+) -> Rejected:
+    """Return the rejection of a record that none of ours wrote.
+
+    ``mapper`` is whose topic it lies in; None where that cannot be told.
+    """
     headers, value, position = delivered
     told = dict(headers)
     return Rejected(
-        provider=mapper.provider,
+        provider=mapper.provider if mapper else "",
         account=told.get("account", b"").decode(errors="replace"),
         environment=told.get("environment", b"").decode(errors="replace"),
         reason=Malformed.reason,
@@ -182,8 +189,8 @@ def foreign(delivered: Delivered, mapper: Mapper, found: ValueError, now: Micros
         value=value[:MAX_REJECTED_BYTES],
         size=len(value),
         headers=tuple(Header(name, header) for name, header in headers),
-        mapper=mapper.name,
-        attempt=1,
+        mapper=mapper.name if mapper else "",
+        attempt=attempt,
         received_at=now,
         rejected_at=now,
     )

@@ -15,7 +15,17 @@ from processors.errors import BeyondHorizon, Conflict, InvalidValue
 from processors.frame import Frame, Place, authority_of, encoded, event_of, witness_of
 from processors.mapper import Part, Statement
 from schemas.codec import path_bit
-from schemas.records import Change, EntitySeen, FactSeen, Micros, Raw, Status, Via
+from schemas.records import (
+    Change,
+    EntitySeen,
+    Event,
+    FactSeen,
+    Micros,
+    OpenEntity,
+    Raw,
+    Status,
+    Via,
+)
 from schemas.topics import HORIZON_DAYS, joined
 
 HORIZON: Final = HORIZON_DAYS * 86_400 * 1_000_000
@@ -42,7 +52,11 @@ def tell_fact(
         place = _place(fact_id, occurred_at, statement, stakes, entity)
         event = event_of(frame, part, statement, place, batch.published_at)
         batch.events.append((event, encoded(event)))
-        batch.entities[entity_key] = _entity_after(entity, statement, stakes, raw.received_at)
+        after = _entity_after(entity, statement, stakes, raw.received_at)
+        batch.entities[entity_key] = after
+        was_open = entity is not None and not entity.is_final
+        if was_open is after.is_final:
+            batch.turn(event.key, None if after.is_final else _opened(event, statement))
         batch.facts[key] = FactSeen(
             stakes=stakes,
             recipe=statement.recipe,
@@ -168,6 +182,17 @@ def _entity_after(
     )
 
 
+def _opened(event: Event, statement: Statement) -> OpenEntity:
+    return OpenEntity(
+        provider=event.provider,
+        account=event.account,
+        entity_kind=event.entity_kind,
+        entity_id=event.entity_id,
+        status=_status(statement),
+        since=event.occurred_at,
+    )
+
+
 # ---- observations ---------------------------------------------------------------------
 
 
@@ -201,7 +226,9 @@ def tell_observation(
         occurred_at=seconds,
         offset=frame.position.offset,
     )
-    batch.entities[entity_key] = (entity or _UNSEEN)._replace(observed=observed, touched_at=seconds)
+    if frame.attempt == 1:  # What is judged late is not the entity's last reading.
+        seen = entity or _UNSEEN
+        batch.entities[entity_key] = seen._replace(observed=observed, touched_at=seconds)
 
 
 _UNSEEN: Final = EntitySeen(

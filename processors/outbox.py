@@ -23,13 +23,21 @@ class Outbox:
         self._open: dict[TopicPartition, BatchBuilder] = {}
         self._full: list[tuple[TopicPartition, BatchBuilder]] = []
 
-    def put(self, topic: str, key: str, value: bytes, headers: Headers | None = None) -> None:
+    def put(
+        self, topic: str, key: str, value: bytes | None, headers: Headers | None = None
+    ) -> None:
         """Add a record to the partition of its key."""
         self.put_at(topic, partition_of(key, self._counts[topic]), key, value, headers)
 
     def put_at(
-        self, topic: str, partition: int, key: str, value: bytes, headers: Headers | None = None
+        self,
+        topic: str,
+        partition: int,
+        key: str,
+        value: bytes | None,
+        headers: Headers | None = None,
     ) -> None:
+        """Add a record to a partition; without a value it is a tombstone."""
         at = TopicPartition(topic, partition)
         batch = self._open.get(at) or self._begun(at)
         if not self._appended(batch, key, value, headers):
@@ -41,7 +49,7 @@ class Outbox:
         return batch
 
     def _appended(
-        self, batch: BatchBuilder, key: str, value: bytes, headers: Headers | None
+        self, batch: BatchBuilder, key: str, value: bytes | None, headers: Headers | None
     ) -> bool:
         """Append, or say that the batch is full; an empty batch takes a record of any size."""
         appended = batch.append(

@@ -1,5 +1,6 @@
 """From a raw record to what a transaction writes: open, map, judge. No I/O."""
 
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Final, Protocol
 
@@ -12,6 +13,7 @@ from processors.frame import Frame, rejection_of
 from processors.judging import tell_fact, tell_observation
 from processors.mapper import Keys, Mapper, Part, Statement
 from schemas.records import Kind, Position, Raw
+from schemas.redrive import Again
 
 
 class Guard(Protocol):
@@ -32,18 +34,22 @@ def process(  # noqa: PLR0913, PLR0917 - a record, how to read it, and where it 
     keys: Keys,
     batch: Batch,
     guard: Guard | None = None,
+    again: Again | None = None,
 ) -> None:
     """Add to ``batch`` all that one raw record leads to.
 
     Never raises for what a provider sent: each part leaves by exactly one door, as
     events, as silence on purpose, or as one rejected record. ``guard`` is there while
-    a record is suspected to have killed its task.
+    a record is suspected to have killed its task. ``again`` is there where a part of it was
+    rejected before: ``position`` is the original's, and what it marks is long past.
     """
-    follow_mark(raw, position, batch)
-    if raw.kind is not Kind.FRAME:
-        return
-    frame = Frame(raw, position, mapper, sha256(raw.value).hexdigest())
+    attempt = again.attempt if again else 1
+    frame = Frame(raw, position, mapper, sha256(raw.value).hexdigest(), attempt)
     try:
+        if again is None:
+            follow_mark(raw, position, batch)
+        if raw.kind is not Kind.FRAME:
+            return
         _pass(guard, position, WHOLE)
         parts = list(mapper.open(raw, keys))
     except _UNREADABLE as error:
@@ -51,8 +57,19 @@ def process(  # noqa: PLR0913, PLR0917 - a record, how to read it, and where it 
             rejection_of(frame, "", _as_frame_error(error), None, batch.published_at)
         )
         return
+    meant = None if again is None else _meant(parts, again.part)
     for index, part in enumerate(parts):
-        _tell_whole(frame, index, part, keys, batch, guard)
+        if meant is None or index in meant:
+            _tell_whole(frame, index, part, keys, batch, guard)
+
+
+def _meant(parts: list[Part], pointer: str) -> Collection[int]:
+    """Return which part was rejected: its neighbours left by their own doors.
+
+    All of them where the frame was rejected whole, or now opens in another way.
+    """
+    named = [index for index, part in enumerate(parts) if part.pointer == pointer]
+    return named or range(len(parts))
 
 
 def _pass(guard: Guard | None, position: Position, part: int) -> None:

@@ -33,6 +33,7 @@ from schemas import topics
 from schemas.codec import (
     cloud_event_headers,
     encode_coverage,
+    encode_open,
     encode_rejected,
     encode_witness,
     pack_state,
@@ -40,6 +41,7 @@ from schemas.codec import (
 )
 from schemas.connection import Connection
 from schemas.records import Position
+from schemas.redrive import again
 
 _log = structlog.get_logger()
 
@@ -51,6 +53,7 @@ OUTPUTS: Final = (
     topics.REJECTED,
     topics.WITNESSES,
     topics.COVERAGE,
+    topics.OPEN,
     topics.STATE,
 )
 _LAST_TRANSACTION: Final = 10.0
@@ -77,6 +80,18 @@ class Work:
     turns: asyncio.Semaphore
     """Let few tasks restore at once: more would only hold more memory."""
 
+    def mapper(self, topic: str) -> Mapper:
+        """Return who reads a raw topic; ``ValueError`` if nobody does."""
+        try:
+            return self.inputs[topic]
+        except KeyError as error:
+            raise ValueError(f"no mapper reads {topic}") from error
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Return what a task reads: its partition of each."""
+        return (*self.inputs, topics.REDRIVE)
+
 
 class Task:
     def __init__(self, partition: int, work: Work, consumer: AIOKafkaConsumer) -> None:
@@ -85,7 +100,7 @@ class Task:
         """When a transaction was last committed, on the monotonic clock."""
         self._work = work
         self._consumer = consumer
-        self._inputs = [TopicPartition(topic, partition) for topic in work.inputs]
+        self._inputs = [TopicPartition(topic, partition) for topic in work.topics]
         self._waiting: deque[ConsumerRecord] = deque()
         self._arrived = asyncio.Event()
         self._paused = False
@@ -248,18 +263,23 @@ class Task:
         metrics.committed(batch, self.moved_at - begun, time.time_ns() // 1000)
 
     def _process(self, record: ConsumerRecord, batch: Batch) -> None:
-        position = Position(record.topic, record.partition, record.offset)
-        mapper = self._work.inputs[record.topic]
+        position, told, mapper = Position(record.topic, record.partition, record.offset), None, None
         value = record.value or b""
         try:
+            if record.topic == topics.REDRIVE:
+                told = again(record.headers)
+                position = told.of
+            mapper = self._work.mapper(position.topic)
             raw = raw_record(record.headers, value)
         except ValueError as error:
             delivered = Delivered(record.headers, value, position)
-            batch.rejected.append(foreign(delivered, mapper, error, batch.published_at))
+            attempt = told.attempt if told else 1
+            refused = foreign(delivered, mapper, error, batch.published_at, attempt)
+            batch.rejected.append(refused)
             return
         keys = self._work.keys.of(raw.provider, raw.account)
         guard = self._noted if self._noted.is_alone else None
-        process(raw, position, mapper, keys, batch, guard)
+        process(raw, position, mapper, keys, batch, guard, told)
 
     def _outbox(self, batch: Batch, learnt: Sequence[bytes]) -> Outbox:
         outbox = Outbox(self._producer, self._counts, batch.published_at // 1000)
@@ -276,6 +296,9 @@ class Task:
         for hole in batch.coverage:
             key = topics.joined(hole.provider, hole.account, hole.channel)
             outbox.put(topics.COVERAGE, key, prefix[topics.COVERAGE] + encode_coverage(hole))
+        for key, entity in batch.opened.items():
+            # Where the account's raw lies: who reads back one account reads one partition.
+            outbox.put_at(topics.OPEN, self.partition, key, encode_open(entity) if entity else None)
         for packed in learnt:
             outbox.put_at(topics.STATE, self.partition, str(self.partition), packed)
         return outbox

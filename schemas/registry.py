@@ -98,6 +98,10 @@ class Registry:
             ) from error
         return int(told["id"])
 
+    def text(self, schema_id: int) -> str:
+        """Return the text of an id; ``Missing`` if the registry never gave it."""
+        return str(self._ask("GET", f"/schemas/ids/{schema_id}")["schema"])
+
     def check(self, subject: str, text: str) -> None:
         """Raise what ``register`` would raise, and register nothing."""
         self._judge(subject, text)

@@ -71,7 +71,7 @@ def all_topics(
 ) -> tuple[Topic, ...]:
     """Return every topic of a deployment.
 
-    ``raw.*``, ``redrive`` and ``state`` must share one partition count, for life:
+    ``raw.*``, ``redrive``, ``open`` and ``state`` must share one partition count, for life:
     partition p of all of them is the work of task p.
     """
     common = {

@@ -12,11 +12,11 @@ from schemas.codec import raw_headers
 from schemas.records import Kind, Raw, Via
 
 
-def invoice(number: int, status: str = "paid") -> bytes:
-    """Return a Pepay frame that tells one fact."""
+def invoice(number: int, status: str = "paid", *, change: int = 0) -> bytes:
+    """Return a Pepay frame that tells one fact: one change of one invoice."""
     content = {"object": "invoice", "id": f"inv_{number}", "status": status, "amount_usd": 1}
     event = {
-        "id": f"evt_1763700000000-{number}",
+        "id": f"evt_{1763700000000 + change}-{number}",
         "object": "event",
         "type": "invoice.updated",
         "created": 1763700000,

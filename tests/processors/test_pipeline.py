@@ -2,28 +2,34 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
 import pytest
 
 from processors.batch import Batch
-from processors.errors import Malformed
+from processors.errors import Malformed, Unverified
 from processors.frame import Delivered, foreign
 from processors.judging import HORIZON
 from processors.mapper import Keys, Mapper, Part, Route, Statement, Wire, money
 from processors.pipeline import WHOLE, Guard, process
+from schemas.codec import raw_record
 from schemas.records import (
     Authority,
+    Event,
     Kind,
     Notice,
+    OpenEntity,
     Position,
     Raw,
     Reason,
+    Rejected,
     Status,
     Transfer,
     Via,
 )
+from schemas.redrive import again, redrive
 from tests.processors.memory import Remembered
 
 NOW = 1_700_000_000_000_000
@@ -127,6 +133,7 @@ class Desk:
         route: str = "payments",
         received_at: int = NOW,
         value: bytes | None = None,
+        mapper: Mapper = ACME,
     ) -> Batch:
         self.sequence += 1
         raw = Raw(
@@ -141,11 +148,21 @@ class Desk:
             received_at=received_at,
             value=json.dumps(parts).encode() if value is None else value,
         )
-        return self.commit(raw)
+        return self.commit(raw, mapper)
 
-    def commit(self, raw: Raw) -> Batch:
+    def redrive(self, rejected: Rejected, mapper: Mapper) -> Batch:
+        """Let a rejected part be judged again, as the task does."""
+        record = redrive(rejected)
+        told = again(record.headers)
+        batch = Batch(self.state, NOW + 2)
+        raw = raw_record(record.headers, record.value)
+        process(raw, told.of, mapper, KEYS, batch, again=told)
+        self.state.apply(batch)
+        return batch
+
+    def commit(self, raw: Raw, mapper: Mapper = ACME) -> Batch:
         batch = Batch(self.state, NOW + 1)
-        process(raw, Position("raw.acme", 0, self.sequence), ACME, KEYS, batch, self.guard)
+        process(raw, Position("raw.acme", 0, self.sequence), mapper, KEYS, batch, self.guard)
         self.state.apply(batch)
         return batch
 
@@ -249,6 +266,69 @@ def test_a_further_path_is_a_witness_the_first_time_only() -> None:
     assert desk.tell(payment("completed", version=1), via=Via.POLL).witnesses == []
     signed = desk.tell(payment("completed", version=1), route="signed")
     assert [witness.authority for witness in signed.witnesses] == ["signed"]
+
+
+Told = tuple[str, int | None]
+
+
+@pytest.mark.parametrize(
+    ("told", "turns"),
+    [
+        ([("created", 1)], ["created"]),
+        ([("created", 1), ("processing", 2)], ["created", "-"]),
+        ([("created", 1), ("completed", 2)], ["created", "closed"]),
+        ([("completed", 2)], ["-"]),
+        ([("completed", 2), ("processing", 1)], ["-", "-"]),
+        ([("completed", None), ("processing", None)], ["-", "-"]),
+        ([("completed", 2), ("processing", 3)], ["-", "processing"]),
+        (
+            [("created", 1), ("completed", 2), ("processing", 3)],
+            ["created", "closed", "processing"],
+        ),
+    ],
+)
+def test_an_entity_is_open_while_its_last_fact_is_not_final(
+    told: list[Told], turns: list[str]
+) -> None:
+    desk = Desk()
+    found = []
+    for status, version in told:
+        opened = desk.tell(payment(status, version=version)).opened
+        assert opened.keys() <= {"acme/main/payment/p1"}
+        found += [entity.status if entity else "closed" for entity in opened.values()] or ["-"]
+    assert found == turns
+
+
+def test_what_opens_and_closes_in_one_transaction_did_not_turn() -> None:
+    several = [
+        {"id": "p1", "status": "created", "amount": "1", "version": 1},
+        {"id": "p1", "status": "completed", "amount": "1", "version": 2},
+    ]
+    assert Desk().tell(("payments", several)).opened == {}
+    parts = payment("created", version=1), payment("completed", version=2)
+    assert Desk().tell(*parts).opened == {}
+    desk = Desk()
+    desk.tell(payment("created", version=1))
+    batch = desk.tell(payment("completed", version=2), payment("processing", version=3))
+    assert batch.opened == {}, "it was open before, and is again"
+
+
+def test_an_open_entity_says_since_when_and_by_which_status() -> None:
+    batch = Desk().tell(payment("created", at=NOW - 5))
+    assert batch.opened == {
+        "acme/main/payment/p1": OpenEntity(
+            provider="acme",
+            account="main",
+            entity_kind="payment",
+            entity_id="p1",
+            status="created",
+            since=NOW - 5,
+        )
+    }
+
+
+def test_an_observation_opens_nothing() -> None:
+    assert Desk().tell(("weather", {"text": "rain"})).opened == {}
 
 
 def test_a_part_is_rejected_whole_and_takes_no_neighbour_along() -> None:
@@ -374,3 +454,87 @@ def test_a_frame_that_died_before_its_parts_is_rejected_unopened() -> None:
     desk.guard = Condemned(WHOLE)
     (rejected,) = desk.tell(payment("created")).rejected
     assert (rejected.reason, rejected.part) == (Reason.CRASHED, "")
+
+
+# ---- redrive --------------------------------------------------------------------------
+
+BETTER = replace(
+    ACME,
+    version=2,
+    routes={
+        **ACME.routes,
+        "payment.new": Route(msgspec.json.Decoder(_Payment), _fact),
+        "weather.new": Route(msgspec.json.Decoder(_Weather), _observation),
+    },
+)
+
+
+def test_a_mapper_that_is_mended_tells_what_the_right_one_would_have_told() -> None:
+    """The promise: the same ids and payloads, each once, with the original's evidence."""
+    frame = [
+        payment("created", version=1),
+        ("payment.new", {"id": "p2", "status": "completed", "amount": "7"}),
+        ("weather.new", {"text": "rain"}),
+        ("weather", {"text": "sun"}),
+    ]
+    right, late = Desk(), Desk()
+    right_events = [event for event, _ in right.tell(*frame, mapper=BETTER).events]
+    first = late.tell(*frame)
+    assert [rejected.part for rejected in first.rejected] == ["/1/1", "/2/1"]
+    redriven = [late.redrive(rejected, BETTER) for rejected in first.rejected]
+    late_events = [event for batch in (first, *redriven) for event, _ in batch.events]
+    assert {told(event) for event in late_events} == {told(event) for event in right_events}
+    assert len(late_events) == len(right_events)
+    assert all(batch.duplicates == [] for batch in redriven), "neighbours are let alone"
+    assert {event.evidence.offset for event in late_events} == {1}
+    assert {event.received_at for event in late_events} == {NOW}
+    repeated = [late.redrive(rejected, BETTER).events for rejected in first.rejected]
+    assert repeated == [[], []], "a redrive that is repeated tells nothing twice"
+
+
+def told(event: Event) -> tuple[str, bytes]:
+    payload = event.transfer or event.notice
+    return event.id, msgspec.json.encode(payload)
+
+
+def test_a_frame_that_opens_at_last_is_told_whole() -> None:
+    def sealed(raw: Raw, keys: Keys) -> Iterable[Part]:
+        raise Unverified("token: expected one of 0 keys to have signed it, none has")
+
+    desk = Desk()
+    (rejected,) = desk.tell(payment("created"), mapper=replace(ACME, open=sealed)).rejected
+    again_rejected = desk.redrive(rejected, replace(ACME, open=sealed)).rejected
+    assert [(one.attempt, one.offset) for one in again_rejected] == [(2, 1)]
+    assert len(desk.redrive(rejected, ACME).events) == 1
+
+
+def test_marks_and_late_frames_do_not_move_coverage() -> None:
+    desk = Desk()
+    (rejected,) = desk.tell(("surprise", {})).rejected
+    batch = desk.redrive(rejected, ACME)
+    assert (batch.channels, batch.coverage) == ({}, [])
+
+
+def test_a_reading_that_is_judged_late_is_not_the_entitys_last() -> None:
+    desk = Desk()
+    (rejected,) = desk.tell(("weather.new", {"text": "rain"}), via=Via.POLL).rejected
+    desk.tell(("weather", {"text": "sun"}), via=Via.POLL)
+    assert len(desk.redrive(rejected, BETTER).events) == 1
+    assert desk.tell(("weather", {"text": "sun"}), via=Via.POLL).events == []
+
+
+def test_a_mark_that_cannot_be_read_is_rejected_and_stops_nobody() -> None:
+    raw = Raw(
+        provider="acme",
+        account="main",
+        environment="sandbox",
+        via=Via.SOCKET,
+        route="orders",
+        kind=Kind.RECOVERED,
+        connection="c1",
+        sequence=1,
+        received_at=NOW,
+        value=b"{}",
+    )
+    (rejected,) = Desk().commit(raw).rejected
+    assert rejected.reason is Reason.MALFORMED
