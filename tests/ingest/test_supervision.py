@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -158,7 +158,7 @@ def supervised(
     )
     return Supervision(
         settings=account,
-        feed=FEEDS["pepay"],
+        feed=replace(FEEDS["pepay"], rest=None),
         dial=provider.dial,
         raw_log=log or MemoryLog(),  # type: ignore[arg-type]  # stands for Kafka
         metrics=Metrics().of("pepay", "main"),

@@ -6,8 +6,7 @@ https://docs-alpha.pepay.io/api-spec/realtime/websockets
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Literal
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -32,12 +31,11 @@ from ingest.feed import (
     Unauthorized,
     Unresumable,
 )
+from ingest.feeds.pepay.events import api, cursor, envelope, options
+from ingest.feeds.pepay.rest import REST
 
 _PUBLISHED = "wss://api-beta.pepay.io/ws/commerce/events"
 """The only published base; the key's own environment decides what it tells."""
-
-_TYPES = ("commerce.order.*", "invoice.*", "invoice_payment.*")
-"""All three: an unpaid order ends as ``invoice.updated``, and nowhere else."""
 
 _BEAT = Beat(every=10.0, reply_within=10.0)
 """No heartbeat is published. 10 s, so that every ``alive`` mark has its proof."""
@@ -46,39 +44,25 @@ _MINT_PATH = "/api/v1/ws/token"
 _MINT_BODY = b'{"scope":"commerce","ttl_seconds":60}'
 
 
-class _Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    auth: Literal["header", "token"] = "header"
-    types: tuple[str, ...] = _TYPES
-    order_id: str | None = None
-    invoice_id: str | None = None
-    customer_id: str | None = None
-    wallet_address: str | None = None
-    wallet_network: str | None = None
-
-
 _FILTERS = ("order_id", "invoice_id", "customer_id", "wallet_address", "wallet_network")
 
 
-def _options(account: Account) -> _Options:
-    return msgspec.convert(account.options, _Options)
-
-
 def _check(account: Account) -> None:
-    if not all(re.fullmatch(r"[a-z_.*]+", kind) for kind in _options(account).types or ("",)):
+    if not all(re.fullmatch(r"[a-z_.*]+", kind) for kind in options(account).types or ("",)):
         raise ValueError("types: expected names like invoice.* in a list")
 
 
 # ---- dialling ------------------------------------------------------------------------
 
 
-def _address(account: Account, cursor: Cursor | None) -> Address:
-    options = _options(account)
-    query = {"types": ",".join(options.types), "format": "event_v1"}
-    query |= {name: value for name in _FILTERS if (value := getattr(options, name))}
-    if cursor is not None:
-        query["since"] = cursor.text
+def _address(account: Account, since: Cursor | None) -> Address:
+    told = options(account)
+    query = {"types": ",".join(told.types), "format": "event_v1"}
+    query |= {name: value for name in _FILTERS if (value := getattr(told, name))}
+    if since is not None and since.text:
+        query["since"] = since.text
     headers = {}
-    if options.auth == "token":
+    if told.auth == "token":
         query["token"] = account.secrets["token"]
     else:
         headers["x-commerce-api-key"] = account.secrets["api_key"]
@@ -90,12 +74,10 @@ def _mint(account: Account) -> Mint | None:
 
     https://docs-alpha.pepay.io/api-reference/websockets
     """
-    if _options(account).auth == "header":
+    if options(account).auth == "header":
         return None
-    socket = urlsplit(account.url)
-    scheme = {"ws": "http", "wss": "https"}[socket.scheme]
     headers = {"x-api-key": account.secrets["api_key"], "content-type": "application/json"}
-    url = urlunsplit((scheme, socket.netloc, _MINT_PATH, "", ""))
+    url = api(account, _MINT_PATH)
     return Mint(url=url, headers=headers, body=_MINT_BODY, secrets=_minted)
 
 
@@ -119,30 +101,6 @@ def _minted(answer: Answer) -> Mapping[str, str]:
 # ---- reading -------------------------------------------------------------------------
 
 
-class _Envelope(msgspec.Struct, frozen=True):
-    object: str = ""
-    id: str = ""
-
-
-_ENVELOPE = msgspec.json.Decoder(_Envelope)
-_EVENT_ID = re.compile(r"evt_(\d{1,18})-(\d{1,18})", re.ASCII)
-
-
-def _envelope(frame: Frame) -> _Envelope:
-    try:
-        return _ENVELOPE.decode(frame)
-    except (ValueError, RecursionError):
-        return _Envelope()
-
-
-def _cursor(frame: Frame) -> Cursor | None:
-    """Return an event's id as (ms, n): as text, ``-10`` would come before ``-9``."""
-    envelope = _envelope(frame)
-    if envelope.object == "event" and (numbers := _EVENT_ID.fullmatch(envelope.id)):
-        return Cursor((int(numbers[1]), int(numbers[2])), envelope.id)
-    return None
-
-
 # A guess: no field of ws_error but ``object`` is documented.
 _SPEAKS_OF_AUTH = re.compile(r"auth|token|credential|api.?key|forbidden|scope", re.IGNORECASE)
 _LONGEST_LINE = 1000
@@ -153,7 +111,7 @@ def _reads(frame: Frame) -> Iterable[Effect]:
 
     https://docs-alpha.pepay.io/sdk/merchants/websockets
     """
-    match _envelope(frame).object:
+    match envelope(frame).object:
         case "ws_error":
             return (Keep(frame, useful=False), End(_terminal(frame)))
         case "ws_control":
@@ -178,8 +136,8 @@ _DIALECT = Plain(beat=_BEAT, reads=_reads, closes=_CLOSES, refusals=_REFUSALS)
 _RESUMING = replace(_DIALECT, refusals={**_REFUSALS, 400: Unresumable})
 
 
-def _dialect(_account: Account, cursor: Cursor | None) -> Plain:
-    return _DIALECT if cursor is None else _RESUMING
+def _dialect(_account: Account, since: Cursor | None) -> Plain:
+    return _DIALECT if since is None else _RESUMING
 
 
 FEED = Feed(
@@ -191,6 +149,7 @@ FEED = Feed(
     check=_check,
     address=_address,
     dialect=_dialect,
-    cursor=_cursor,
+    cursor=cursor,
     mint=_mint,
+    rest=REST,
 )
