@@ -1,10 +1,11 @@
 """The records of one connection or REST loop: numbered, appended, told when acknowledged."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from time import time, time_ns
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -12,7 +13,7 @@ import structlog
 from ingest.credentials import struck
 from ingest.feed import Call, Cursor, Feed, Keep
 from ingest.metrics import FeedMetrics
-from ingest.raw_log import RawLog, Ticket
+from ingest.raw_log import Ticket
 from schemas.records import Closed, Kind, Micros, Raw, Recovered, Via
 
 _log = structlog.get_logger()
@@ -21,11 +22,18 @@ Acknowledged = Callable[[Kind, Keep | None, Cursor | None], None]
 """Told what raw has on every in-sync replica: the kind, and of a frame itself and its cursor."""
 
 
+class Log(Protocol):
+    """Where raw records go, in order, and are found again: ``raw_log`` says the details."""
+
+    async def append(self, raw: Raw) -> Ticket: ...
+    def tail(self, provider: str, account: str) -> AsyncIterator[list[Raw]]: ...
+
+
 @dataclass(slots=True, kw_only=True)
 class RawJournal:
     """Frames and marks share one numbering, so that their order is never in doubt."""
 
-    raw_log: RawLog
+    raw_log: Log
     feed: Feed
     account: str
     environment: str

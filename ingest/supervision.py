@@ -35,11 +35,10 @@ from ingest.feed import (
     Unwelcome,
 )
 from ingest.hydration import gated
-from ingest.journal import RawJournal
+from ingest.journal import Log, RawJournal
 from ingest.metrics import FeedMetrics
 from ingest.patience import Patience
 from ingest.probes import Progress
-from ingest.raw_log import RawLog
 from ingest.recall import Recall
 from ingest.rest_loop import RestLoop
 from ingest.turns import Turn
@@ -75,7 +74,7 @@ class Supervision:
     settings: settings.Account
     feed: Feed
     dial: Dial
-    raw_log: RawLog
+    raw_log: Log
     metrics: FeedMetrics
     progress: Progress
     budgets: defaultdict[str, Budget]

@@ -6,7 +6,15 @@ from typing import Final
 
 import typer
 
-from penstock import chaos_command, demo_command, schemas_command, stack_command, topics_command
+from ingest.feeds import FEEDS
+from penstock import (
+    certify_command,
+    chaos_command,
+    demo_command,
+    schemas_command,
+    stack_command,
+    topics_command,
+)
 from penstock.errors import OperatorError
 from schemas.registry import RegistryError
 
@@ -29,6 +37,9 @@ app.add_typer(stack_command.app, name="stack")
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schemas_command.app, name="schemas")
 app.command("demo", epilog="Example: penstock demo --seconds 20")(demo_command.command)
+app.command("certify", epilog=f"Example: penstock certify {next(iter(FEEDS))} --json")(
+    certify_command.command
+)
 app.command("chaos", epilog="Example: penstock chaos --minutes 2 --seed 7")(chaos_command.command)
 
 

@@ -72,19 +72,20 @@ def write_settings(
 def _account(directory: Path, told: Introduction) -> Iterator[str]:
     owner = f"{told['name']}-{told['account']}"
     credentials = ", ".join(
-        f'{wanted} = "file:{_secret(directory, f"{owner}-{wanted}", told[wanted])}"'
+        f'{wanted} = "file:{secret_file(directory, f"{owner}-{wanted}", told[wanted])}"'
         for wanted in sorted(FEEDS[told["name"]].credentials)
     )
     yield _ACCOUNT.format(**{**told, "credentials": credentials})
     if options := told.get(_OPTIONS):
         yield f"options = {{ {options} }}\n"
     if token := told.get(_VERIFICATION_KEY):
-        yield f'keys = {{ k1 = "file:{_secret(directory, f"{owner}-token", token)}" }}\n'
+        yield f'keys = {{ k1 = "file:{secret_file(directory, f"{owner}-token", token)}" }}\n'
 
 
-def _secret(directory: Path, name: str, value: str) -> Path:
+def secret_file(directory: Path, name: str, value: str) -> Path:
+    """Write a secret where only its owner may read it; return the file."""
     path = directory / "secrets" / name
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
     path.write_text(value)
     return path.resolve()

@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 from ingest.feeds import FEEDS
+from penstock.certification import CASES
 from processors.mappers import MAPPERS
 from twins import TWINS
 
@@ -29,6 +30,7 @@ REGISTRIES: Final = {
     "ingest/feeds/__init__.py",
     "processors/mappers/__init__.py",
     "twins/__init__.py",
+    "penstock/certification/__init__.py",
     "penstock/readings/__init__.py",
 }
 """Where every provider has its line."""
@@ -117,7 +119,7 @@ def is_own_file(path: str, provider: str) -> bool:
 
 
 def test_one_provider_has_one_line_in_every_registry() -> None:
-    assert set(FEEDS) == set(MAPPERS) == set(TWINS)
+    assert set(FEEDS) == set(MAPPERS) == set(TWINS) == set(CASES)
 
 
 @pytest.mark.parametrize("path", MODULES)

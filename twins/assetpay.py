@@ -16,10 +16,9 @@ from aiohttp import web
 from twins.assetpay_damage import damages_of, frame
 from twins.assetpay_lifecycle import CS2, CURRENCY_OF, RUST, Lifecycles, item
 from twins.audience import Audience
-from twins.books import Fact
+from twins.books import NOTHING, Fact
 from twins.chance import dice, falls
 from twins.control import Orders
-from twins.faults import Order
 from twins.notation import iso
 from twins.provider import Clock, Damage, Publication
 from twins.server import Terms, Twin
@@ -28,12 +27,12 @@ from twins.socketio_server import Guest, Host, Timers
 API_KEY = "ap_twin_merchant"  # may see the market
 TRADES_KEY = "ap_twin_trades"  # may not
 API_SECRET = "twin-assetpay-api-secret-of-32-bytes"  # noqa: S105 - a stand-in's
+TRADE_URL = "https://steamcommunity.com/tradeoffer/new/?partner=1&token=twin"
 DAY_S = 24 * 3600
 TOO_MANY = 429
 MISSED = '42["market",{"type":"sync","reason":"subscribe"}]'
 ATTACHED = '451-["trade",{"_placeholder":true,"num":0}]'
-ATTACHMENT = "bytes that an event points at"
-_NOTHING = Fact(key=(), type="", status="", entity="", money={}, about={}, body="")
+ATTACHMENT = b"bytes that an event points at"
 
 _json = msgspec.json.Encoder(decimal_format="number")
 
@@ -54,14 +53,19 @@ class AssetPay:
         self._lifecycles = Lifecycles(dice(seed, "assetpay"))
         self._dice = dice(seed, "assetpay wire")
         self._host = Host(audience, timers, self._lets_in)
-        self._revoked_until, self._padding = 0.0, 0
+        self._revoked_until = 0.0
         self._ending: set[asyncio.Task[None]] = set()
 
     def routes(self) -> Sequence[web.RouteDef]:
         return (web.get(self.path, self._host.connect),)
 
     def secrets(self) -> dict[str, str]:
-        return {"api_key": API_KEY, "trades_key": TRADES_KEY, "api_secret": API_SECRET}
+        return {
+            "api_key": API_KEY,
+            "trades_key": TRADES_KEY,
+            "api_secret": API_SECRET,
+            "trade_url": TRADE_URL,
+        }
 
     def orders(self) -> Orders:
         """Return the orders that only this twin knows."""
@@ -69,16 +73,14 @@ class AssetPay:
             "deploy": lambda _: self.deploy(),
             "revoke": lambda order: self.revoke(order.seconds),
             "stop-pings": lambda _: self._host.stop_pings(),
-            "binary": lambda _: self.attach(),
-            "big": self._pad,
+            "attach": lambda _: self.attach(),
         }
 
     def happens(self) -> Fact:
         now = int(self._clock() * 1000)
         if falls(self._dice, self._market):
             self._show(now)
-        padding, self._padding = self._padding, 0
-        return self._lifecycles.next(now, padding)
+        return self._lifecycles.next(now)
 
     def publications(self, fact: Fact) -> Sequence[Publication]:
         listeners = tuple(self._host.guests)
@@ -114,14 +116,8 @@ class AssetPay:
     def attach(self) -> None:
         """Send an event with a binary attachment, which nobody knows how to read."""
         listeners = tuple(self._host.guests)
-        self._audience.damage(_NOTHING, ATTACHED, listeners, "binary event")
-        self._audience.books.damaged(_NOTHING, ATTACHMENT, len(listeners), "attachment")
-        for listener in listeners:
-            listener.say(ATTACHMENT.encode())
-
-    def _pad(self, order: Order) -> None:
-        """Let the next fact be so many bytes larger."""
-        self._padding = order.count
+        self._audience.damage(NOTHING, ATTACHED, listeners, "binary event")
+        self._audience.damage(NOTHING, ATTACHMENT, listeners, "attachment")
 
     # Who is let in
 

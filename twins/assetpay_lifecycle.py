@@ -76,8 +76,8 @@ class Lifecycles:
         self._dice = dice
         self._under_way: list[Story] = []
 
-    def next(self, now: int, padding: int = 0) -> Fact:
-        """Return what happens at `now`, unix milliseconds, with so many bytes that say nothing."""
+    def next(self, now: int) -> Fact:
+        """Return what happens at `now`, unix milliseconds."""
         story = self._choose()
         status = story.statuses.pop(0)
         if not story.statuses:
@@ -87,7 +87,7 @@ class Lifecycles:
             self._move_trade(story, status)
         else:
             self._move_funding(story, status)
-        return _told(story, padding)
+        return _told(story)
 
     def _choose(self) -> Story:
         if not self._under_way or (len(self._under_way) < CONCURRENT and falls(self._dice, 0.3)):
@@ -135,7 +135,7 @@ def _split(content: dict[str, Any], dice: Random) -> None:
     content["pendingCredit"] = plain(content["totalPrice"] - now)
 
 
-def _told(story: Story, padding: int) -> Fact:
+def _told(story: Story) -> Fact:
     content = story.content
     if story.event == "trade":
         key = ("trade", content["id"], content["status"], content["updatedAt"])
@@ -144,7 +144,6 @@ def _told(story: Story, padding: int) -> Fact:
         key = ("funding", content["id"], content["status"], content["txnHash"] or "")
         money = {word: content[word] for word in _FUNDING_MONEY if content[word] is not None}
         money["amounts.usd"] = content["amounts"]["usd"]
-    shown = {**content, "padding": "." * padding} if padding else content
     return Fact(
         key=key,
         type=story.event,
@@ -152,7 +151,7 @@ def _told(story: Story, padding: int) -> Fact:
         entity=content["id"],
         money={**money, "currency": "USD"},
         about={},
-        body=_json.encode(shown).decode(),
+        body=_json.encode(content).decode(),
     )
 
 

@@ -166,7 +166,9 @@ class Audience:
         for listener in self._hearing(listeners):
             listener.say(text)
 
-    def damage(self, fact: Fact, text: str, listeners: Collection[Listener], damage: str) -> None:
+    def damage(
+        self, fact: Fact, text: str | bytes, listeners: Collection[Listener], damage: str
+    ) -> None:
         """Send a frame that must be refused; nothing is booked if nobody would get it."""
         if hearing := self._hearing(listeners):
             self.books.damaged(fact, text, len(hearing), damage)

@@ -38,6 +38,10 @@ class Fact:
     """Further facts that the same frame tells, such as what it booked."""
 
 
+NOTHING = Fact(key=(), type="", status="", entity="", money={}, about={}, body="")
+"""What a frame that is made from no fact tells."""
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the books."""
 
@@ -99,7 +103,7 @@ class Books:
             other.tellings += bool(listeners)
             self._enter("fact", other, frame, listeners, None)
 
-    def damaged(self, fact: Fact, frame: str, listeners: int, damage: str) -> None:
+    def damaged(self, fact: Fact, frame: str | bytes, listeners: int, damage: str) -> None:
         """Enter a damaged frame made from this fact."""
         self._facts["damaged"] += listeners
         self._enter("damaged", fact, frame, listeners, damage)
@@ -134,7 +138,10 @@ class Books:
                 name = f"{word} {fact.money[currency]}"
                 sums[name] = _EXACT.add(sums.get(name, Decimal(0)), Decimal(fact.money[word]))
 
-    def _enter(self, kind: str, fact: Fact, frame: str, listeners: int, fault: str | None) -> None:
+    def _enter(
+        self, kind: str, fact: Fact, frame: str | bytes, listeners: int, fault: str | None
+    ) -> None:
+        sent = frame.encode() if isinstance(frame, str) else frame
         if fault:
             self._faults[fault] += 1
         line = Line(
@@ -149,7 +156,7 @@ class Books:
             money=fact.money,
             listeners=listeners,
             telling=fact.tellings if kind == "fact" and listeners else 0,
-            sha256=sha256(frame.encode()).hexdigest() if listeners else None,
+            sha256=sha256(sent).hexdigest() if listeners else None,
             fault=fault,
         )
         if self._file:

@@ -38,6 +38,7 @@ class Obedient(Protocol):
     async def mute(self, *, on: bool = True) -> None: ...
     async def close(self, code: int) -> None: ...
     async def garbage(self) -> None: ...
+    async def binary(self) -> None: ...
     async def storm(self, count: int) -> None: ...
     async def expire_token(self) -> None: ...
     async def quiet(self) -> Summary: ...
@@ -53,21 +54,28 @@ ORDERS: Mapping[str, Callable[[Obedient, Order], Awaitable[object] | None]] = {
     "unmute": lambda twin, _: twin.mute(on=False),
     "close": lambda twin, order: twin.close(order.code),
     "garbage": lambda twin, _: twin.garbage(),
+    "binary": lambda twin, _: twin.binary(),
+    "big": lambda twin, order: twin.teller.pad(order.count),
     "storm": lambda twin, order: twin.storm(order.count),
     "expire-token": lambda twin, _: twin.expire_token(),
     "quiet": lambda twin, _: twin.quiet(),
     "restart": lambda twin, order: twin.restart(order.seconds),
     "refuse": lambda twin, order: twin.door.refuse(order.status, order.seconds),
     "html": lambda twin, order: twin.door.answer_html(order.seconds),
+    "say-nothing": lambda twin, order: twin.door.say_nothing(order.seconds),
     "turn-away": lambda twin, order: twin.door.turn_away(order.code, order.seconds),
     "throttle": lambda twin, order: twin.door.throttle(order.seconds),
 }
 
 
+def orders_of(twin: Obedient) -> Orders:
+    """Return every order that this twin knows, by name; its own come before the general."""
+    return {**{name: partial(obey, twin) for name, obey in ORDERS.items()}, **twin.orders}
+
+
 def control(twin: Obedient) -> web.Application:
     """Return the application that takes orders for this twin."""
-    general = {name: partial(obey, twin) for name, obey in ORDERS.items()}
-    orders: Orders = {**general, **twin.orders}
+    orders = orders_of(twin)
 
     async def books(_: web.Request) -> web.Response:
         return _json(twin.books.summary())

@@ -44,6 +44,18 @@ class Door:
 
         self._shut(answer, seconds)
 
+    def say_nothing(self, seconds: float) -> None:
+        """Accept upgrades, and then neither say nor answer anything, pings included."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            socket = web.WebSocketResponse(compress=False, autoping=False)
+            await socket.prepare(request)
+            async for _ in socket:
+                pass
+            return socket
+
+        self._shut(answer, seconds)
+
     def throttle(self, seconds: float) -> None:
         """Answer REST with 429."""
         self._throttling_until = _now() + seconds

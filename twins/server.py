@@ -9,7 +9,7 @@ from typing import Generic, Self, TypedDict, TypeVar
 from aiohttp import web
 
 from twins.audience import Audience
-from twins.books import Books, Fact, Summary
+from twins.books import NOTHING, Books, Summary
 from twins.control import Orders, control
 from twins.door import Door
 from twins.faults import Faults
@@ -17,6 +17,7 @@ from twins.provider import Clock, Provider
 from twins.teller import Teller
 
 GARBAGE = "<<< this is no frame of any protocol >>>"
+BINARY = b"\x00\xff bytes where a text belongs"
 
 P = TypeVar("P", bound=Provider)
 
@@ -150,8 +151,11 @@ class Twin(Generic[P]):
 
     async def garbage(self) -> None:
         """Send a text that is no frame at all; booked as damaged, with no key."""
-        nothing = Fact(key=(), type="", status="", entity="", money={}, about={}, body="")
-        self.audience.damage(nothing, GARBAGE, tuple(self.audience.listeners), "garbage")
+        self.audience.damage(NOTHING, GARBAGE, tuple(self.audience.listeners), "garbage")
+
+    async def binary(self) -> None:
+        """Send a binary message, of which no protocol here knows; booked as garbage is."""
+        self.audience.damage(NOTHING, BINARY, tuple(self.audience.listeners), "binary")
 
     async def storm(self, count: int) -> None:
         """Let `count` facts happen at once."""

@@ -50,6 +50,8 @@ class _Wire:
             late = asyncio.get_running_loop().call_later(self._join, self._let_go)
             try:
                 await self._converse(self)
+                while self.listener.deaf and await self.listener.hear() is not None:
+                    pass  # The server gave up; a line that is half-open stays.
             finally:
                 late.cancel()
         return self.listener.socket

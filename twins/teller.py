@@ -34,6 +34,7 @@ class Teller:
         self._provider, self._audience = provider, audience
         self._facts, self._happened = facts, 0
         self._dice = dice(seed, "faults")
+        self._padding = 0
         self._postponed: list[Postponed] = []
 
     async def keep_pace(self, rate: float) -> None:
@@ -57,6 +58,10 @@ class Teller:
             if n % 100 == 0:
                 await asyncio.sleep(0)
 
+    def pad(self, count: int) -> None:
+        """Let the next telling be so many bytes longer, of the white space that JSON allows."""
+        self._padding = count
+
     def fall_quiet(self) -> None:
         """Let nothing new happen; tell what was put off."""
         self.is_quiet = True
@@ -79,9 +84,10 @@ class Teller:
 
     def _publish(self, fact: Fact, fault: str | None) -> None:
         published = [each for each in self._provider.publications(fact) if self._goes_out(each)]
+        blank, self._padding = " " * self._padding, 0
         for n, each in enumerate(published):
             told_as = "channel" if n and fault is None else fault
-            self._audience.tell(fact, each.text, each.listeners, told_as)
+            self._audience.tell(fact, each.text + blank, each.listeners, told_as)
         if not published:
             self._audience.tell(fact, "", (), fault)
         self._misbehave(fact, fault)

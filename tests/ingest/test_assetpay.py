@@ -244,7 +244,7 @@ async def test_big_fragmented_and_compressed_frames_are_kept_whole() -> None:
         await feed.diary.until_live()
         for pieces in (1, 1_000):
             await twin.fragment(pieces)
-            twin.orders["big"](Order(count=1_000_000))
+            twin.teller.pad(1_000_000)
             await twin.storm(1)
             # A fragment is written at once, and must not overtake what is compressed elsewhere.
             await twin.audience.written()
@@ -260,7 +260,7 @@ async def test_a_binary_event_and_its_attachment_are_kept_in_order() -> None:
         twin.provider.attach()
         await twin.storm(1)
         await feed.diary.until(lambda: len(feed.diary.frames) == 4)
-        assert feed.diary.frames[1:3] == [ATTACHED, ATTACHMENT.encode()]
+        assert feed.diary.frames[1:3] == [ATTACHED, ATTACHMENT]
 
 
 # ---- python-socketio's plain server -----------------------------------------------------

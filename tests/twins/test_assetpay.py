@@ -234,14 +234,13 @@ async def test_a_binary_event_is_followed_by_its_attachment_and_booked_as_damage
     async with AssetPayTwin(rate=0) as twin, watching(twin) as socket:
         twin.provider.attach()
         assert await text(socket) == ATTACHED
-        assert await socket.recv() == ATTACHMENT.encode()
+        assert await socket.recv() == ATTACHMENT
         assert twin.books.summary().damaged == 2
 
 
 async def test_a_big_fact_is_as_big_as_ordered() -> None:
     async with AssetPayTwin(rate=0, market=0) as twin, watching(twin) as socket:
-        (order,) = (obey for name, obey in twin.orders.items() if name == "big")
-        order(Order(count=1_000_000))
+        twin.teller.pad(1_000_000)
         await twin.storm(2)
         big, next_one = await texts(socket, 2)
         assert len(big) > 1_000_000 > len(next_one)

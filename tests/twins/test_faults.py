@@ -25,7 +25,7 @@ from tests.twins.clients import (
 )
 from twins.faults import Faults
 from twins.pepay import PepayTwin
-from twins.server import GARBAGE, Twin
+from twins.server import BINARY, GARBAGE, Twin
 from twins.transak import API_KEY, TransakTwin
 
 MANY = 2000
@@ -197,6 +197,33 @@ async def test_garbage_is_one_damaged_frame() -> None:
         assert await texts(socket, 1) == [GARBAGE]
         assert twin.books.summary().damaged == 1
         assert [(line.kind, line.key) for line in twin.books.lines] == [("damaged", ())]
+
+
+async def test_a_binary_message_is_one_damaged_frame() -> None:
+    async with PepayTwin(rate=0) as twin, pepay(twin.url) as socket:
+        await order(twin, "binary")
+        assert await asyncio.wait_for(socket.recv(), PATIENCE_S) == BINARY
+        assert [line.sha256 for line in twin.books.lines] == [sha256(BINARY).hexdigest()]
+
+
+async def test_a_big_telling_says_the_same_as_a_small_one_and_is_booked_as_sent() -> None:
+    async with PepayTwin(rate=0) as twin, pepay(twin.url) as socket:
+        await order(twin, "big", count=900_000)
+        await twin.storm(2)
+        big, small = await texts(socket, 2)
+        assert len(big) > 900_000 > len(small)
+        assert readable_event(big) == twin.books.lines[0].key[0]
+        assert sha256(big.encode()).hexdigest() == twin.books.lines[0].sha256
+
+
+async def test_an_upgrade_can_be_accepted_and_never_spoken_to() -> None:
+    async with TransakTwin(rate=0) as twin:
+        await order(twin, "say-nothing", seconds=60)
+        async with pusher(twin.url) as socket:
+            pong = await socket.ping()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(socket.recv(), 0.2)
+            assert not pong.done()
 
 
 @pytest.mark.parametrize("status", [401, 429, 503])
