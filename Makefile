@@ -5,7 +5,7 @@ BIN := .venv/bin
 say := printf 'penstock: %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo chaos test brokers lint bench lock help
+.PHONY: setup demo chaos test portability brokers lint bench lock help
 
 setup: .venv/.made ## make .venv with the penstock command
 	@:
@@ -34,6 +34,9 @@ test: setup ## run every test, on a real Kafka and registry
 brokers: setup ## three brokers: leaders move, one is lost, two are down
 	@$(BIN)/python -m pytest --override-ini addopts= --import-mode=importlib -v tests/brokers $(ARGS)
 
+portability: setup ## read one topic in Python, Node, Java and Go, and compare every line
+	@$(BIN)/python -m pytest tests/end_to_end/test_portability.py $(ARGS)
+
 lint: setup ## check style, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -48,4 +51,4 @@ lock: setup ## choose newer versions: writes requirements.lock from pyproject.to
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
