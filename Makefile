@@ -5,7 +5,7 @@ BIN := .venv/bin
 say := printf 'penstock: %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo chaos test portability brokers lint bench lock help
+.PHONY: setup demo chaos test portability brokers lint bench reference lock help
 
 setup: .venv/.made ## make .venv with the penstock command
 	@:
@@ -45,6 +45,10 @@ lint: setup ## check style, types and import contracts
 
 bench: setup ## measure, and print a table
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+reference: setup ## write every field of the schemas into docs/contract.md
+	@{ sed '/^<!-- make reference/q' docs/contract.md && $(BIN)/penstock schemas reference; } > docs/contract.md.new
+	@mv docs/contract.md.new docs/contract.md
 
 lock: setup ## choose newer versions: writes requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 \

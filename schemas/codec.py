@@ -167,7 +167,7 @@ class _Generator:
                 return f"(b'\\x01' if {value} else b'\\x00')"
             case str(name) if name in self.records:
                 return f"_{name}({value})"
-        raise ValueError(f"no rule for {schema}")
+        raise ValueError(f"{value}: no rule for {schema}, see docs/contract.md")
 
 
 def encoder(text: str) -> Callable[[Any], bytes]:

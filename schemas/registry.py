@@ -6,7 +6,7 @@ https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -55,6 +55,19 @@ class Refused(RegistryError):
 
 
 @dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a schema must not become the next version of a subject."""
+
+    subject: str
+    against: str
+    """What it was held against: ``released v1``, ``registered version 3``."""
+    remark: growth.Remark
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.remark} ({self.against})"
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
     """One registry: ``url`` ends before ``/subjects``."""
 
@@ -78,14 +91,14 @@ class Registry:
             return None
         return str(told["compatibilityLevel"])
 
-    def texts(self, subject: str) -> list[str]:
-        """Return every version of a subject, oldest first; none if it has none."""
+    def versions(self, subject: str) -> dict[int, str]:
+        """Return version → text of a subject, oldest first; none if it has none."""
         path = f"/subjects/{_path(subject)}/versions"
         try:
-            versions = self._ask("GET", path)
+            numbers = self._ask("GET", path)
         except Missing:
-            return []
-        return [str(self._ask("GET", f"{path}/{version}")["schema"]) for version in versions]
+            return {}
+        return {int(n): str(self._ask("GET", f"{path}/{n}")["schema"]) for n in numbers}
 
     def schema_id(self, subject: str, text: str) -> int:
         """Return the id of exactly this text; ``Missing`` if it was not registered."""
@@ -102,40 +115,42 @@ class Registry:
         """Return the text of an id; ``Missing`` if the registry never gave it."""
         return str(self._ask("GET", f"/schemas/ids/{schema_id}")["schema"])
 
-    def check(self, subject: str, text: str) -> None:
-        """Raise what ``register`` would raise, and register nothing."""
-        self._judge(subject, text)
-        path = f"/compatibility/subjects/{_path(subject)}/versions?verbose=true"
-        try:
-            told = self._ask("POST", path, {"schema": text})
-        except Missing:
-            return  # A first version is compatible with all before it.
-        if not told["is_compatible"]:
-            raise Incompatible(_incompatible(subject, told.get("reason") or "no reason told"))
+    def objections(self, subject: str, text: str) -> Iterator[Objection]:
+        """Yield why a text cannot be registered: first our reasons, else the registry's.
+
+        Ours come first because the registry says some badly, and others not at all.
+        Raises ``Refused`` if the text is no schema.
+        """
+        parse(subject, text)
+        ours = [
+            Objection(subject, f"registered version {number}", remark)
+            for number, before in self.versions(subject).items()
+            for remark in growth.refused(before, text)
+        ]
+        yield from ours or self._verdict(subject, text)
 
     def register(self, subject: str, text: str) -> int:
         """Register a text under ``FULL_TRANSITIVE`` and return its id; again is harmless.
 
         The rule is set first, on this subject alone: a registry may be shared.
         """
-        self._judge(subject, text)
+        objections = [str(objection) for objection in self.objections(subject, text)]
+        if objections:
+            raise Incompatible("; ".join(objections))
         self._ask("PUT", f"/config/{_path(subject)}", {"compatibility": MODE})
         path = f"/subjects/{_path(subject)}/versions"
-        try:
-            return int(self._ask("POST", path, {"schema": text})["id"])
-        except Incompatible as error:
-            raise Incompatible(_incompatible(subject, str(error))) from error
+        return int(self._ask("POST", path, {"schema": text})["id"])
 
-    def _judge(self, subject: str, text: str) -> None:
-        """Raise what the registry would say badly, or not at all."""
-        _parse(subject, text)
-        for before in self.texts(subject):
-            moved = growth.changed(before, text)
-            if moved:
-                raise Incompatible(
-                    f"{subject}: {moved[0]}: readers of the other version would read other "
-                    "values without an error; add a field instead"
-                )
+    def _verdict(self, subject: str, text: str) -> Iterator[Objection]:
+        path = f"/compatibility/subjects/{_path(subject)}/versions?verbose=true"
+        try:
+            told = self._ask("POST", path, {"schema": text})
+        except Missing:
+            return  # A first version is compatible with all before it.
+        if not told["is_compatible"]:
+            reason = told.get("reason") or "no reason told"
+            remark = growth.Remark("", "the registry refuses it", _causes(reason))
+            yield Objection(subject, "every registered version", remark)
 
     def _ask(self, method: str, path: str, body: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
         try:
@@ -207,15 +222,11 @@ def _why(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _incompatible(subject: str, reason: str) -> str:
-    causes = reason.partition("Causes: ")[2] or reason
-    return (
-        f"{subject}: this change breaks readers of another version ({causes}): only fields "
-        "with a default may come or go, see docs/contract.md"
-    )
+def _causes(reason: str) -> str:
+    return reason.partition("Causes: ")[2] or reason
 
 
-def _parse(subject: str, text: str) -> None:
+def parse(subject: str, text: str) -> None:
     """Raise ``Refused`` with a useful message: the registry has one for everything."""
     try:
         fastavro.parse_schema(json.loads(text))

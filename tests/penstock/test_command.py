@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from penstock.checkout import STACKS
+from penstock.checkout import ROOT, STACKS
 from penstock.ports import LOOPBACK, free
 from penstock.stack import Stack
 from schemas.codec import schema_text
@@ -36,6 +36,8 @@ COMMANDS = [
     ["schemas", "check"],
     ["schemas", "register"],
     ["schemas", "show"],
+    ["schemas", "diff"],
+    ["schemas", "reference"],
 ]
 
 
@@ -162,8 +164,8 @@ def test_name_that_leaves_the_directory_is_refused(penstock: Penstock) -> None:
 def test_unreachable_servers_are_one_line(penstock: Penstock) -> None:
     (port,) = free(1)
     registry = f"http://{LOOPBACK}:{port}/apis/ccompat/v7"
-    for action in ("check", "register", "show"):
-        told = penstock("schemas", action, PENSTOCK_REGISTRY_URL=registry)
+    for action in ("check", "register", "show", "diff --against registry"):
+        told = penstock("schemas", *action.split(), PENSTOCK_REGISTRY_URL=registry)
         assert_one_line(told, registry, "PENSTOCK_REGISTRY_URL")
 
 
@@ -212,8 +214,85 @@ def test_topics_check_tells_what_differs_and_apply_refuses_it(
 
 
 def test_schema_is_printed_byte_for_byte(penstock: Penstock) -> None:
-    assert penstock("schemas", "show", "events-value").stdout == schema_text("event")
+    assert penstock("schemas", "show", "events-value", "--text").stdout == schema_text("event")
 
 
 def test_subject_that_is_not_ours_is_one_line(penstock: Penstock) -> None:
-    assert_one_line(penstock("schemas", "show", "event"), "events-value")
+    for action in ("show", "diff"):
+        assert_one_line(penstock("schemas", action, "event"), "events-value")
+
+
+@pytest.fixture
+def working_tree(tmp_path: Path) -> Path:
+    """Give the directory of schemas that the command reads, to be changed."""
+    copy = tmp_path / "schemas"  # of the directory where it starts, so Python finds it first
+    shutil.copytree(ROOT / "schemas", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def edit(tree: Path, was: str, is_now: str) -> None:
+    file = tree / "event.avsc"
+    text = file.read_text()
+    assert was in text
+    file.write_text(text.replace(was, is_now))
+
+
+def test_schemas_that_did_not_change_pass_without_a_registry(penstock: Penstock) -> None:
+    told = penstock("schemas", "check", "--offline")
+    assert told.returncode == 0, told.stderr
+    assert "nothing changed" in penstock("schemas", "diff", "events-value").stdout
+    assert json.loads(penstock("schemas", "check", "--offline", "--json").stdout) == []
+
+
+def test_harmful_change_fails_the_check_and_names_the_field(
+    penstock: Penstock, working_tree: Path
+) -> None:
+    edit(working_tree, '"scale": 18', '"scale": 8')
+    told = penstock("schemas", "check", "--offline")
+    assert told.returncode == 1
+    assert "events-value: Money.amount: was null or bytes as decimal(38, 18)" in told.stdout
+    assert "(released v1)" in told.stdout
+    assert "! Money.amount: was" in penstock("schemas", "diff").stdout
+    found = json.loads(penstock("schemas", "check", "--offline", "--json").stdout)
+    assert {"events-value"} == {one["subject"] for one in found}
+    assert {"Money.amount", "Level.price", "Level.quantity"} == {one["at"] for one in found}
+
+
+def test_harmful_change_is_not_registered_even_where_nothing_was_yet(
+    penstock: Penstock, working_tree: Path, stack: Stack
+) -> None:
+    edit(working_tree, '"scale": 18', '"scale": 8')
+    told = penstock("schemas", "register", "--registry-url", stack.registry_url)
+    assert_one_line(told, "events-value: Money.amount", "released v1")
+
+
+def test_harmless_change_passes_and_is_shown(
+    penstock: Penstock, working_tree: Path, prepared_stack: Stack
+) -> None:
+    field = '{"name": "batch", "type": ["null", "string"], "doc": "Batch.", "default": null},'
+    edit(working_tree, '  {"name": "mapper"', f'  {field}\n  {{"name": "mapper"')
+    registry = ("--registry-url", prepared_stack.registry_url)
+    told = penstock("schemas", "check", *registry)
+    assert told.returncode == 0, told.stdout + told.stderr
+    shown = penstock("schemas", "diff", "--against", "registry", *registry).stdout
+    assert "events-value, since registered version 1:\n" in shown
+    assert "  Event.batch: was added as null or string, null where a record lacks it" in shown
+
+
+def test_one_subject_is_shown_with_its_versions_and_every_field(
+    penstock: Penstock, prepared_stack: Stack
+) -> None:
+    registry = ("--registry-url", prepared_stack.registry_url)
+    shown = penstock("schemas", "show", "events-value", *registry).stdout
+    assert "FULL_TRANSITIVE" in shown
+    assert "Money: An exact amount of one currency." in shown
+    assert "bytes as decimal(38, 18)" in shown
+    (told,) = json.loads(penstock("schemas", "show", "events-value", "--json", *registry).stdout)
+    assert told["released"] == told["registered"] == [1]
+    assert told["rule"] == "FULL_TRANSITIVE"
+
+
+def test_page_of_the_contract_lists_every_field_as_the_schemas_have_it(penstock: Penstock) -> None:
+    _, marker, listed = (ROOT / "docs" / "contract.md").read_text().partition("<!-- make reference")
+    assert marker
+    assert listed.partition("\n")[2] == penstock("schemas", "reference").stdout
