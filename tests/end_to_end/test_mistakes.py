@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from penstock.checkout import ROOT
 from penstock.stack import Stack
+from schemas.codec import schema_text
 from twins.pepay import PepayTwin
 
 SETTINGS = """
@@ -38,6 +41,7 @@ class Operator:
 
     def __init__(self, directory: Path, stack: Stack) -> None:
         self.file = directory / "penstock.toml"
+        self.directory = directory
         self.environment = {"REFERENCE": "a reference key", "API_KEY": "ck_twin"}
         self.told = {
             "servers": stack.bootstrap_servers,
@@ -56,6 +60,7 @@ class Operator:
             text=True,
             check=False,
             timeout=60,
+            cwd=self.directory,
             env={"PATH": os.environ["PATH"], **self.environment},
         )
 
@@ -124,6 +129,15 @@ def test_a_secret_written_into_the_file_is_refused_and_not_repeated(operator: Op
 def test_a_registry_that_is_not_there(operator: Operator) -> None:
     operator.write(registry="http://127.0.0.1:9/apis/ccompat/v7")
     operator.is_told("processors", "http://127.0.0.1:9/apis/ccompat/v7", "start it, or correct")
+
+
+def test_a_registry_that_lacks_the_schema_of_this_version(operator: Operator) -> None:
+    """A new version is started before its schemas are registered."""
+    newer = operator.directory / "schemas"  # beside where it starts, so Python finds it first
+    shutil.copytree(ROOT / "schemas", newer, ignore=shutil.ignore_patterns("__pycache__"))
+    (newer / "witness.avsc").write_text(schema_text("witness").replace("Raw topic.", "Topic."))
+    operator.write()
+    operator.is_told("processors", "lacks", "witnesses-value", "penstock schemas register")
 
 
 async def test_a_wrong_api_key_stops_the_feed_and_says_so(operator: Operator) -> None:

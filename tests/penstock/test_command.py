@@ -241,7 +241,6 @@ def test_schemas_that_did_not_change_pass_without_a_registry(penstock: Penstock)
     told = penstock("schemas", "check", "--offline")
     assert told.returncode == 0, told.stderr
     assert "nothing changed" in penstock("schemas", "diff", "events-value").stdout
-    assert json.loads(penstock("schemas", "check", "--offline", "--json").stdout) == []
 
 
 def test_harmful_change_fails_the_check_and_names_the_field(
@@ -252,8 +251,8 @@ def test_harmful_change_fails_the_check_and_names_the_field(
     assert told.returncode == 1
     assert "events-value: Money.amount: was null or bytes as decimal(38, 18)" in told.stdout
     assert "(released v1)" in told.stdout
-    assert "! Money.amount: was" in penstock("schemas", "diff").stdout
-    found = json.loads(penstock("schemas", "check", "--offline", "--json").stdout)
+    found = json.loads(penstock("schemas", "diff", "--json").stdout)
+    assert all(one["harm"] for one in found)
     assert {"events-value"} == {one["subject"] for one in found}
     assert {"Money.amount", "Level.price", "Level.quantity"} == {one["at"] for one in found}
 
@@ -287,9 +286,6 @@ def test_one_subject_is_shown_with_its_versions_and_every_field(
     assert "FULL_TRANSITIVE" in shown
     assert "Money: An exact amount of one currency." in shown
     assert "bytes as decimal(38, 18)" in shown
-    (told,) = json.loads(penstock("schemas", "show", "events-value", "--json", *registry).stdout)
-    assert told["released"] == told["registered"] == [1]
-    assert told["rule"] == "FULL_TRANSITIVE"
 
 
 def test_page_of_the_contract_lists_every_field_as_the_schemas_have_it(penstock: Penstock) -> None:
