@@ -6,7 +6,7 @@ two together.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,6 +21,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from fastavro import parse_schema, schemaless_reader
 
+from ingest.feeds import feed_of
 from penstock.readings import READINGS
 from penstock.readings.telling import Expected, Telling
 from penstock.topic_reader import whole
@@ -33,6 +34,8 @@ _SHOWN: Final = 5
 """Differences that are worth telling one by one."""
 
 
+Holes = Mapping[tuple[str, str, str], list[tuple[float, float]]]
+"""Provider, account and channel → from and to of each hole, in seconds since the epoch."""
 Decode = Callable[[bytes], Mapping[str, Any]]
 Decoder = Callable[[SchemaRegistryClient], Decode]
 
@@ -74,9 +77,9 @@ class Reconciliation:
     """Frames that were damaged on purpose and reached raw."""
     rejected: int
     missed: int
-    """Facts of which no frame reached raw: told while we were away."""
+    """Facts of which no frame reached raw: told while we were away, and ``coverage`` says so."""
     lost: tuple[str, ...]
-    """Ids of facts that raw holds and ``events`` lacks."""
+    """Ids of facts that ``events`` lacks: raw holds them, or they lie in no hole."""
     twice: tuple[str, ...]
     invented: tuple[str, ...]
     """Ids on ``events`` that nobody told."""
@@ -122,6 +125,8 @@ class Books:
     facts: dict[str, Expected] = field(default_factory=dict)
     frames: dict[str, set[str]] = field(default_factory=dict)
     """Event id → SHA-256 of every proper frame that told it."""
+    moments: dict[str, list[float]] = field(default_factory=dict)
+    """Event id → when it was told, each time, heard or not; seconds since the epoch."""
     damaged: set[str] = field(default_factory=set)
     """SHA-256 of the frames that were damaged."""
 
@@ -132,6 +137,7 @@ class Books:
             return
         expected = READINGS[told.provider](told)
         self.facts.setdefault(expected.event_id, expected)
+        self.moments.setdefault(expected.event_id, []).append(told.told_at)
         frames = self.frames.setdefault(expected.event_id, set())
         if told.sha256:
             frames.add(told.sha256)
@@ -182,14 +188,16 @@ def reconcile(  # noqa: PLR0913 - where to look, and two ways to look closer
         found[event_id] += 1
         if found[event_id] == 1 and (expected := books.facts.get(event_id)):
             different += _differences(expected, event)
+    unheard = books.facts.keys() - acknowledged.keys() - found.keys()
+    told_in_no_hole = uncovered(unheard, books, holes(kafka, registry_url, decoder))
     return Reconciliation(
         told=len(books.facts),
         published=found.total(),
         duplicates=sum(acknowledged.values()) - len(acknowledged),
         damaged=sum(kept[frame] for frame in books.damaged),
         rejected=sum(1 for _ in whole(kafka, topics.REJECTED)),
-        missed=len(books.facts.keys() - acknowledged.keys() - found.keys()),
-        lost=tuple(sorted(acknowledged.keys() - found.keys())),
+        missed=len(unheard) - len(told_in_no_hole),
+        lost=tuple(sorted((acknowledged.keys() - found.keys()) | told_in_no_hole)),
         twice=tuple(
             sorted(event_id for event_id, times in (found + readings).items() if times > 1)
         ),
@@ -218,9 +226,41 @@ def placed_events(
     kafka: Connection, registry_url: str, decoder: Decoder
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield every event with its partition, in the order of each partition."""
+    return _decoded(kafka, registry_url, topics.EVENTS, decoder)
+
+
+def holes(kafka: Connection, registry_url: str, decoder: Decoder = by_confluent) -> Holes:
+    """Return every hole on ``coverage``."""
+    found: defaultdict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
+    for _, record in _decoded(kafka, registry_url, topics.COVERAGE, decoder):
+        if record["kind"] == "hole":
+            channel = (record["provider"], record["account"], record["channel"])
+            span = (record["from_at"].timestamp(), record["to_at"].timestamp())
+            found[channel].append(span)
+    return found
+
+
+def uncovered(unheard: Collection[str], books: Books, holes: Holes) -> set[str]:
+    """Return those that were told at a time which no hole of their channel has."""
+    return {
+        event_id
+        for event_id in unheard
+        if not all(_lies_in(moment, event_id, holes) for moment in books.moments[event_id])
+    }
+
+
+def _lies_in(moment: float, event_id: str, holes: Holes) -> bool:
+    provider, account, *_ = event_id.split("/")
+    channel = (provider, account, feed_of(provider, account).route)
+    return any(begin <= moment <= end for begin, end in holes.get(channel, ()))
+
+
+def _decoded(
+    kafka: Connection, registry_url: str, topic: str, decoder: Decoder
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
     with SchemaRegistryClient({"url": registry_url}) as registry:
         decode = decoder(registry)
-        for message in whole(kafka, topics.EVENTS):
+        for message in whole(kafka, topic):
             yield message.partition() or 0, decode(message.value() or b"")
 
 

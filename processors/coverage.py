@@ -20,6 +20,10 @@ from schemas.topics import joined
 _CLOSED = msgspec.json.Decoder(Closed)
 _RECOVERED = msgspec.json.Decoder(Recovered)
 _KILLED = "killed"
+_ON_THE_WAY = 5_000_000
+"""Microseconds: what a provider told before our last sign of life may still have been on its
+way, behind that frame or in buffers of ours, and ended with the connection. Milliseconds on
+an idle machine, and as long as a broker keeps us from reading: too large is honest."""
 
 
 class Book(Protocol):
@@ -35,8 +39,9 @@ class Book(Protocol):
 def follow_mark(raw: Raw, position: Position, book: Book) -> None:
     """Move the channel's last sign of life; write a hole or a recovery where one ends.
 
-    A hole starts at the last kept frame or live mark, because a killed process writes
-    no ``closed``, and ends when the channel opens again.
+    A hole starts ``_ON_THE_WAY`` before the last kept frame or live mark, because a killed
+    process writes no ``closed``, and ends when the channel opens again. What a connection
+    tells before it is open does not end it.
     """
     if raw.kind is Kind.RECOVERED:
         book.coverage.append(_recovery(raw, position, book.published_at))
@@ -47,10 +52,11 @@ def follow_mark(raw: Raw, position: Position, book: Book) -> None:
     if raw.kind is Kind.CLOSED:
         _close(name, raw, book)
         return
-    if raw.kind is Kind.OPENED:
-        before = book.channel(name)
-        if before is not None and before.connection != raw.connection:
-            book.coverage.append(_hole(before, raw, position, book.published_at))
+    before = book.channel(name)
+    if before is not None and before.connection != raw.connection:
+        if raw.kind is not Kind.OPENED:
+            return
+        book.coverage.append(_hole(before, raw, position, book.published_at))
     book.channels[name] = ChannelSeen(raw.received_at, raw.connection, "")
 
 
@@ -67,7 +73,7 @@ def _hole(before: ChannelSeen, raw: Raw, position: Position, now: Micros) -> Cov
         account=raw.account,
         environment=raw.environment,
         channel=raw.route,
-        from_at=before.alive_at,
+        from_at=max(0, before.alive_at - _ON_THE_WAY),
         to_at=raw.received_at,
         cause=before.cause or _KILLED,
         complete=False,

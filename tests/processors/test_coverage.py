@@ -44,19 +44,29 @@ def test_the_first_connection_ever_leaves_no_hole() -> None:
     ("closing", "cause"),
     [([mark(Kind.CLOSED, 30, value=CLOSED)], "silent"), ([], "killed")],
 )
-def test_a_hole_runs_from_the_last_sign_of_life_to_the_next_opening(
+def test_a_hole_runs_from_before_the_last_sign_of_life_to_the_next_opening(
     closing: list[Raw], cause: str
 ) -> None:
     (hole,) = holes(
         mark(Kind.OPENED, 1), mark(Kind.FRAME, 12), *closing, mark(Kind.OPENED, 40, "c2")
     )
-    assert (hole.from_at, hole.to_at) == (12 * SECOND, 40 * SECOND)
+    assert (hole.from_at, hole.to_at) == (7 * SECOND, 40 * SECOND)
     assert (hole.cause, hole.complete, hole.offset) == (cause, False, 2 + len(closing))
+
+
+def test_what_is_told_before_the_opening_does_not_hide_the_hole() -> None:
+    (hole,) = holes(
+        mark(Kind.OPENED, 1),
+        mark(Kind.FRAME, 12),
+        mark(Kind.FRAME, 39, "c2"),
+        mark(Kind.OPENED, 40, "c2"),
+    )
+    assert (hole.from_at, hole.to_at) == (7 * SECOND, 40 * SECOND)
 
 
 def test_an_alive_mark_moves_the_start_of_the_hole() -> None:
     (hole,) = holes(mark(Kind.OPENED, 1), mark(Kind.ALIVE, 20), mark(Kind.OPENED, 40, "c2"))
-    assert hole.from_at == 20 * SECOND
+    assert hole.from_at == 15 * SECOND
 
 
 def test_a_recovery_says_what_came_back() -> None:
