@@ -40,6 +40,7 @@ OFTENEST: Final = 0.1
 SELDOMEST: Final = 25.0
 """Bounds of the interval in seconds that a server may ask for; 25 is the library's own."""
 _LONGEST_LINE: Final = 1000
+_PING: Final = "2"
 
 # A server that cannot decode what we said closes without a word of its own.
 _MISREAD: Final[Mapping[int, Meaning]] = {1000: Refused}
@@ -61,6 +62,7 @@ _OPEN: Final = msgspec.json.Decoder(_Open)
 class _Stage(Enum):
     OPENING = auto()
     JOINING = auto()
+    ASKING = auto()
     LIVE = auto()
 
 
@@ -75,7 +77,8 @@ class EngineIo3:
 
     namespace: str
     says: tuple[str, ...] = field(default=(), repr=False)
-    """What to send once the namespace is joined; it may hold a secret. Nobody acknowledges it."""
+    """What to send once the namespace is joined; it may hold a secret. Nobody acknowledges it:
+    a ping is sent after it, whose pong says that it was read."""
     quiet: float | None = None
     """Seconds without an event of the namespace after which the connection is dead."""
     refusals: Mapping[int, Meaning] = field(default_factory=lambda: NO_MEANINGS)
@@ -99,6 +102,8 @@ class EngineIo3:
                 return (End(Disconnected("no open packet")),)
             case _Stage.JOINING:
                 return (End(Disconnected(f"no echo of the join of {self.namespace}")),)
+            case _Stage.ASKING:
+                return (End(Disconnected(f"no pong after what was said on {self.namespace}")),)
             case _Stage.LIVE:
                 said = f"nothing on {self.namespace} for {self.quiet:g} s"
                 return (End(Silent(said, AtOnce())),)
@@ -118,7 +123,7 @@ class EngineIo3:
             case "2", text:
                 return (Send(f"3{text}"), *_kept_if_more(frame))
             case "3", _:
-                return (Answered(), *_kept_if_more(frame))
+                return (Answered(), *self._read_by_server(), *_kept_if_more(frame))
             case "6", "":
                 return ()
         return (Keep(frame, useful=False),)
@@ -130,7 +135,7 @@ class EngineIo3:
 
     def _message(self, frame: str) -> Iterable[Effect]:
         if frame.startswith(f'42{self.namespace},["'):
-            return (Keep(frame), *self._listening())
+            return (*self._read_by_server(), Keep(frame), *self._listening())
         match _read(frame):
             case Packet(Type.CONNECT, namespace):
                 return self._joined() if namespace == self.namespace else ()
@@ -143,8 +148,17 @@ class EngineIo3:
     def _joined(self) -> Iterable[Effect]:
         if self._stage is not _Stage.JOINING:
             return ()
-        self._stage, self._unanswered = _Stage.LIVE, bool(self.says)
-        return (*map(Send, self.says), Live(), *self._listening())
+        self._stage = _Stage.ASKING
+        if self.says:
+            return (*map(Send, self.says), Send(_PING), Await(PATIENCE))
+        return self._read_by_server()
+
+    def _read_by_server(self) -> Iterable[Effect]:
+        """Be live: an answer to what came after our words, or to them, proves that they arrived."""
+        if self._stage is not _Stage.ASKING:
+            return ()
+        self._stage, self._unanswered = _Stage.LIVE, False
+        return (Live(), *self._listening())
 
     def _listening(self) -> Iterable[Effect]:
         if self.quiet is None or self._stage is not _Stage.LIVE:
@@ -187,6 +201,6 @@ def _beat(content: str) -> Beat:
     return Beat(
         every if timers.ping_interval > 0 else SELDOMEST,
         reply_within if reply_within > 0 else PATIENCE,
-        "2",
+        _PING,
         steady=True,
     )

@@ -56,6 +56,7 @@ def user() -> EngineIo3:
     """A dialect that has joined /user and asked for its channel."""
     dialect = joining(EngineIo3("/user", (CHANNEL,)))
     list(dialect.received("40/user"))
+    list(dialect.received("3"))
     return dialect
 
 
@@ -117,9 +118,27 @@ def test_is_live_once_the_join_is_echoed_in_any_form(echo: str) -> None:
     assert list(dialect.received(echo)) == []
 
 
-def test_says_its_channels_after_the_echo_and_waits_for_no_acknowledgement() -> None:
+def asking() -> EngineIo3:
+    """A dialect that has asked for its channel, which nobody acknowledges."""
     dialect = joining(EngineIo3("/user", (CHANNEL,)))
-    assert list(dialect.received("40/user")) == [Send(CHANNEL), Live()]
+    assert list(dialect.received("40/user")) == [Send(CHANNEL), Send("2"), Await(10)]
+    assert list(dialect.received("40/user,")) == []
+    return dialect
+
+
+def test_is_live_once_a_pong_shows_that_its_channels_were_read() -> None:
+    dialect = asking()
+    assert list(dialect.received("3")) == [Answered(), Live()]
+    assert list(dialect.received("3")) == [Answered()]
+
+
+def test_is_live_once_its_channel_tells_something() -> None:
+    told = '42/user,["stream",{}]'
+    assert list(asking().received(told)) == [Live(), Keep(told)]
+
+
+def test_dials_again_if_nothing_shows_that_its_channels_were_read() -> None:
+    assert isinstance(end(asking().overdue()), Disconnected)
 
 
 def test_an_emitted_event_is_as_published_and_quoted_where_it_must_be() -> None:
@@ -258,7 +277,7 @@ def test_the_end_of_somebody_elses_namespace_is_not_ours() -> None:
 
 @pytest.mark.parametrize(
     "dialect",
-    [joining(EngineIo3("/public")), user()],
+    [joining(EngineIo3("/public")), asking()],
     ids=["after the join", "after the channel"],
 )
 def test_a_normal_close_right_after_we_spoke_says_that_we_were_misread(
@@ -318,7 +337,9 @@ def test_a_whole_conversation() -> None:
         Send("40/user"),
         Await(10),
         Send(CHANNEL),
-        Live(),
+        Send("2"),
+        Await(10),
         Answered(),
+        Live(),
         Keep(told),
     ]
