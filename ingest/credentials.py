@@ -112,6 +112,11 @@ class Session:
         self._refused: tuple[Mapping[str, str], str] | None = None
         """Credentials that buy nothing, and what was said of them."""
 
+    @property
+    def ends_at(self) -> float:
+        """Return when the tokens at hand end, on the monotonic clock."""
+        return self._ends_at
+
     async def authorized(self, account: Account, left: float = 0.0) -> Account:
         """Return the account with tokens that live for ``left`` seconds, or begin anew.
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from math import inf
 from random import SystemRandom
 from secrets import token_hex
 from time import time, time_ns
@@ -97,6 +98,8 @@ class Supervision:
     """Secrets of the last dial."""
     _recalled: int = 0
     """The last number of a signed request that an earlier process wrote down."""
+    _dialled_until: float = inf
+    """When the tokens of the last dial end, where they say so."""
     _superseded: int = 0
     """Endings in a row as if another connection of this account had taken over."""
     _session: credentials.Session | None = field(init=False, default=None)
@@ -160,6 +163,7 @@ class Supervision:
         account = await self.patience.wait(self._authorized(_DIAL_WITH_LEFT))
         if account is None:
             return
+        self._dialled_until = self._session.ends_at if self._session else inf
         account = await self._minted(self._signed(account))
         if self.patience.stopped:
             return
@@ -287,7 +291,8 @@ class Supervision:
     async def _judge(self, error: FeedError) -> Refused | None:
         """Do what the end of a connection asks for; return it if that is to stop."""
         self._superseded = self._superseded + 1 if isinstance(error, Superseded) else 0
-        if isinstance(error, Unauthorized) and self._retried:
+        outlived = asyncio.get_running_loop().time() >= self._dialled_until
+        if isinstance(error, Unauthorized) and self._retried and not outlived:
             error = error.then
         if isinstance(error, Unwelcome) and not self._welcomed:
             error = Refused(str(error))

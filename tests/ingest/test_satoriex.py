@@ -426,6 +426,15 @@ async def test_a_token_that_ends_in_mid_stream_is_renewed_without_a_login(tmp_pa
     assert all(b"1008" in value for value in closed[:3])
 
 
+async def test_tokens_that_end_while_nothing_is_told_are_no_refusal(tmp_path: Path) -> None:
+    async with (
+        SatoriexTwin(rate=0, cuts=True, token_lives_s=1) as twin,
+        following(twin, tmp_path) as (log, running),
+    ):
+        await log.until(lambda: log.marks(Kind.HYDRATED) == 4)
+        assert not running.done()
+
+
 async def test_a_refused_refresh_token_is_followed_by_one_login(tmp_path: Path) -> None:
     async with (
         SatoriexTwin(rate=100, cuts=True) as twin,
