@@ -21,6 +21,7 @@ from twins.chance import dice, falls
 from twins.control import Orders
 from twins.notation import iso
 from twins.provider import Clock, Damage, Publication
+from twins.rotation import Rotation
 from twins.server import Terms, Twin
 from twins.socketio_server import Guest, Host, Timers
 
@@ -53,6 +54,7 @@ class AssetPay:
         self._lifecycles = Lifecycles(dice(seed, "assetpay"))
         self._dice = dice(seed, "assetpay wire")
         self._host = Host(audience, timers, self._lets_in)
+        self.key = Rotation(API_KEY, clock)
         self._revoked_until = 0.0
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -61,7 +63,7 @@ class AssetPay:
 
     def secrets(self) -> dict[str, str]:
         return {
-            "api_key": API_KEY,
+            "api_key": self.key.current,
             "trades_key": TRADES_KEY,
             "api_secret": API_SECRET,
             "trade_url": TRADE_URL,
@@ -125,7 +127,8 @@ class AssetPay:
         if asyncio.get_running_loop().time() < self._revoked_until:
             return False
         key = guest.request.query.get("apiKey")
-        if key not in {API_KEY, TRADES_KEY} and not self._is_good(guest.request.query):
+        known = key == TRADES_KEY or self.key.is_good(key)
+        if not known and not self._is_good(guest.request.query):
             return False
         if key != TRADES_KEY:
             guest.listener.say(MISSED)

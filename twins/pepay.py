@@ -20,6 +20,7 @@ from twins.pepay_damage import DAMAGES, damages_of
 from twins.pepay_lifecycle import CURRENCY_OF, Lifecycles
 from twins.pepay_log import Log, Position, Refused, Retention, Wish, cursor, wished
 from twins.provider import Clock, Damage, Publication
+from twins.rotation import Rotation
 from twins.server import Terms, Twin
 
 COMMERCE_KEY = "ck_twin"
@@ -56,13 +57,21 @@ class Mint(msgspec.Struct):
 class Pepay:
     """Events with ids, replayed within a retention.
 
-    `announces` says whether `ws_control` tells of a replay's end and of a `since` beyond it.
+    `announces` says whether `ws_control` tells of a replay's end and of a `since` beyond it;
+    a ws_token ends after `token_lives_s` seconds.
     """
 
     path = "/ws/commerce/events"
 
-    def __init__(
-        self, audience: Audience, seed: int, clock: Clock, *, retention: Retention, announces: bool
+    def __init__(  # noqa: PLR0913 - each has one meaning
+        self,
+        audience: Audience,
+        seed: int,
+        clock: Clock,
+        *,
+        retention: Retention,
+        announces: bool,
+        token_lives_s: float,
     ) -> None:
         self._audience, self._clock, self._announces = audience, clock, announces
         self._lifecycles = Lifecycles(dice(seed, "pepay"))
@@ -70,6 +79,8 @@ class Pepay:
         self._log = Log(retention, clock)
         self._wishes: dict[Listener, Wish] = {}
         self._tokens: dict[str, Token] = {}
+        self._token_lives_s = token_lives_s
+        self.key = Rotation(COMMERCE_KEY, clock)
 
     def routes(self) -> Sequence[web.RouteDef]:
         return (
@@ -80,7 +91,7 @@ class Pepay:
         )
 
     def secrets(self) -> dict[str, str]:
-        return {"api_key": COMMERCE_KEY, "merchant_key": MERCHANT_KEY}
+        return {"api_key": self.key.current, "merchant_key": MERCHANT_KEY}
 
     def happens(self) -> Fact:
         fact = self._lifecycles.next(int(self._clock() * 1000))
@@ -138,7 +149,7 @@ class Pepay:
             self._spend(request.query.get("token", ""))
         elif key == MERCHANT_KEY:
             raise Refused(403)
-        elif key != COMMERCE_KEY:
+        elif not self.key.is_good(key):
             raise Refused(401, "Invalid API key")
 
     def _spend(self, text: str) -> None:
@@ -179,7 +190,7 @@ class Pepay:
         except msgspec.DecodeError as error:
             raise Refused(400) from error
         text = f"ws_{self._dice.getrandbits(128):032x}"
-        ends = self._clock() + min(mint.ttl_seconds, TOKEN_LIVES_S)
+        ends = self._clock() + min(mint.ttl_seconds, self._token_lives_s)
         self._tokens[text] = Token(mint.scope, ends)
         minted = {
             "token": text,
@@ -205,10 +216,9 @@ class Pepay:
         return _success(f'{{"object":"list","data":[{listed}],"has_more":{more}}}')
 
     def _authorize_rest(self, request: web.Request) -> None:
-        if (
-            request.headers.get("x-api-key") not in {MERCHANT_KEY, COMMERCE_KEY}
-            and request.headers.get("x-commerce-api-key") != COMMERCE_KEY
-        ):
+        either = request.headers.get("x-api-key")
+        commerce = request.headers.get("x-commerce-api-key")
+        if either != MERCHANT_KEY and not self.key.is_good(either or commerce):
             raise Refused(401, "Invalid API key")
 
     def _answered(self, answer: Answer) -> Answer:
@@ -235,8 +245,10 @@ def PepayTwin(  # noqa: N802 - reads as the constructor that it is
     retention_s: float = 3600.0,
     snapshot: int = 50,
     announces: bool = True,
+    token_lives_s: float = TOKEN_LIVES_S,
     **terms: Unpack[Terms],
 ) -> Twin[Pepay]:
     """Return a Pepay twin; see `Retention`, `Pepay` and `Twin` for the arguments."""
     reach = Retention(retention, retention_s, snapshot)
-    return Twin("pepay", partial(Pepay, retention=reach, announces=announces), CURRENCY_OF, **terms)
+    provider = partial(Pepay, retention=reach, announces=announces, token_lives_s=token_lives_s)
+    return Twin("pepay", provider, CURRENCY_OF, **terms)

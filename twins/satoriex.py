@@ -20,6 +20,7 @@ from twins.chance import dice
 from twins.control import Orders
 from twins.faults import Order
 from twins.provider import Clock, Damage, Publication
+from twins.rotation import Rotation
 from twins.satoriex_damage import damaged, damages_of
 from twins.satoriex_lifecycle import (
     CURRENCY_OF,
@@ -85,6 +86,7 @@ class Satoriex:
         self._acknowledges, self._single, self._cuts = acknowledges, single, cuts
         self.exchange = Exchange(dice(seed, "satoriex"), ids=ids, big=big)
         self.tokens = Tokens(clock, self._dice, token_lives_s)
+        self.password = Rotation(PASSWORD, clock)
         self.logins = self.refreshes = 0
         self._may_log_in, self._may_refresh = Window(10, 60, clock), Window(20, 60, clock)
         self._may_ask, self._may_connect = Window(100, 60, clock), Window(connections, 60, clock)
@@ -120,7 +122,11 @@ class Satoriex:
 
     def secrets(self) -> dict[str, str]:
         markets = ", ".join(f'"{market}"' for market in MARKETS)
-        return {"email": EMAIL, "password": PASSWORD, "options": f"markets = [{markets}]"}
+        return {
+            "email": EMAIL,
+            "password": self.password.current,
+            "options": f"markets = [{markets}]",
+        }
 
     def happens(self) -> Fact:
         happening = self.exchange.next(int(self._clock() * 1000))
@@ -239,7 +245,7 @@ class Satoriex:
         told = await _asked_for(request, Credentials)
         if told is None:
             return self.refusal(400)
-        if (told.email, told.password) != (EMAIL, PASSWORD):
+        if told.email != EMAIL or not self.password.is_good(told.password):
             return _answer(None, code=2001, status=401)
         return _answer(self.tokens.grant())
 
