@@ -51,6 +51,8 @@ _ALARM_AFTER = 3
 """Failures in a row after which a warning becomes an error."""
 _REPEATED = 2
 """Endings in a row as if somebody else took our place, after which they are an error."""
+_SOONER = 1.0
+"""Seconds: a token ends there, where it was granted, before it ends by our clock."""
 _DIAL_WITH_LEFT = 60.0
 """Seconds that a token must live for a dial."""
 
@@ -291,7 +293,7 @@ class Supervision:
     async def _judge(self, error: FeedError) -> Refused | None:
         """Do what the end of a connection asks for; return it if that is to stop."""
         self._superseded = self._superseded + 1 if isinstance(error, Superseded) else 0
-        outlived = asyncio.get_running_loop().time() >= self._dialled_until
+        outlived = asyncio.get_running_loop().time() >= self._dialled_until - _SOONER
         if isinstance(error, Unauthorized) and self._retried and not outlived:
             error = error.then
         if isinstance(error, Unwelcome) and not self._welcomed:

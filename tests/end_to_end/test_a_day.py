@@ -7,15 +7,11 @@ minute, so its quarter of an hour is 8 s; a ws_token of Pepay, good for one dial
 """
 
 import asyncio
-import os
-import re
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import pytest
 
 from penstock.demo_settings import write_settings
@@ -23,6 +19,7 @@ from penstock.lag import Lag
 from penstock.preparation import prepare
 from penstock.reconcile import read_books, reconcile
 from penstock.stack import Stack, local_stack
+from tests.end_to_end.programs import is_ready, listening, program, until
 from twins import TWINS
 from twins.server import Twin
 
@@ -39,7 +36,6 @@ OPTIONS: Final = {"pepay": {"options": 'auth = "token"'}}
 ROTATED: Final = {"assetpay": "api_key", "pepay": "api_key", "satoriex": "password"}
 """Whose credentials are replaced; Paymium's and Transak's name a channel, and have no successor."""
 
-Programs = Mapping[str, asyncio.subprocess.Process]
 Step = Callable[[Twin[Any]], Awaitable[object]]
 
 
@@ -113,25 +109,6 @@ def own_stack(tmp_path: Path) -> Iterator[Stack]:
         yield stack
 
 
-@asynccontextmanager
-async def program(
-    name: str, settings: Path, log: Path
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    with log.open("wb") as said:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", name, "--settings", str(settings)),
-            env={"PATH": os.environ["PATH"], "PENSTOCK_REFERENCE_KEY": "a-day"},
-            stdout=said,
-            stderr=said,
-        )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
 @pytest.mark.timeout(180)
 async def test_nobody_is_needed_and_what_was_not_heard_lies_in_a_hole(
     tmp_path: Path, own_stack: Stack
@@ -162,7 +139,7 @@ async def test_nobody_is_needed_and_what_was_not_heard_lies_in_a_hole(
         async with asyncio.timeout(30):
             await asyncio.gather(*(twin.audience.attentive.wait() for twin in twins))
         await asyncio.gather(*(live(twin, tmp_path / "secrets") for twin in twins))
-        await until(lambda: is_ready(tmp_path / "ingest.log"))
+        await until(lambda: is_ready(listening(tmp_path / "ingest.log")))
         await asyncio.gather(*(twin.quiet() for twin in twins))
         await until(lambda: is_drained(own_stack))
         assert ingest.returncode is None
@@ -177,20 +154,6 @@ async def test_nobody_is_needed_and_what_was_not_heard_lies_in_a_hole(
     )
     assert found.holds, [str(found), *found.complaints()]
     assert found.missed > 0, "nobody was away"
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(45):
-        while not await asyncio.to_thread(holds):
-            pass
-
-
-def is_ready(log: Path) -> bool:
-    (address, *_) = re.findall(r'"address": ?"([^"]+)"', log.read_text())
-    try:
-        return httpx.get(f"http://{address}/health/ready", timeout=5).is_success
-    except httpx.TransportError:
-        return False
 
 
 def is_drained(stack: Stack) -> bool:

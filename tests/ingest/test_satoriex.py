@@ -428,10 +428,10 @@ async def test_a_token_that_ends_in_mid_stream_is_renewed_without_a_login(tmp_pa
 
 async def test_tokens_that_end_while_nothing_is_told_are_no_refusal(tmp_path: Path) -> None:
     async with (
-        SatoriexTwin(rate=0, cuts=True, token_lives_s=1) as twin,
+        SatoriexTwin(rate=0, cuts=True, token_lives_s=2) as twin,
         following(twin, tmp_path) as (log, running),
     ):
-        await log.until(lambda: log.marks(Kind.HYDRATED) == 4)
+        await log.until(lambda: log.marks(Kind.HYDRATED) == 3)
         assert not running.done()
 
 
