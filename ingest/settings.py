@@ -49,6 +49,8 @@ class Account(_Section):
     credentials: dict[str, Reference] = Field(default_factory=dict)
     keys: dict[str, Any] = Field(default_factory=dict, repr=False)
     """Verification keys: the processors'."""
+    unit: Any = None
+    """What money is counted in: the processors'."""
     options: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:

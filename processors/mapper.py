@@ -87,7 +87,7 @@ class Route(Generic[W]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """Secrets that mapping needs, of one account. Never in a ``repr``.
+    """What mapping is told of one account: secrets, never in a ``repr``, and a unit.
 
     Raises ``OperatorError`` if one of them is empty.
     """
@@ -97,6 +97,9 @@ class Keys:
     reference_id: str = field(repr=False)
     reference: bytes = field(repr=False)
     """Key of the hashes that stand for persons, and its id."""
+    places: int | None = None
+    """Decimals that the provider leaves out of money whose unit it does not document: 2 where
+    it counts in hundredths, 0 in whole ones. None: nobody said, and nothing is guessed."""
 
     def __post_init__(self) -> None:
         # Anybody can sign with an empty key, and find out whom a hash of one stands for.

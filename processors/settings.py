@@ -4,8 +4,9 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -55,6 +56,8 @@ class Account(BaseModel):
     environment: Literal["production", "sandbox"]
     keys: dict[str, Reference] = Field(default_factory=dict)
     """Key id → verification key, newest first."""
+    unit: Annotated[str, Field(pattern=r"^(1|0\.0{0,16}1)$")] | None = None
+    """What the provider counts money in, where its documents do not say: ``1``, ``0.01`` …"""
 
 
 class Settings(BaseModel):
@@ -142,6 +145,9 @@ def key_ring(settings: Settings) -> KeyRing:
     listed = {
         (account.provider, account.name): replace(
             unlisted,
+            places=None
+            if account.unit is None
+            else -int(Decimal(account.unit).as_tuple().exponent),
             verification={
                 key_id: _secret(at, f"{account.provider} account {account.name}, key {key_id}")
                 for key_id, at in account.keys.items()

@@ -209,11 +209,16 @@ def _shares(quantity: Decimal | None, where: str, least: int = 0) -> Money | Non
     return Money(_integer(quantity, where, least, _MOST_SHARES), _SHARES)
 
 
-def _unsized(amount: Decimal | None, currency: str | None, where: str) -> Money | None:
-    """Return digits whose unit nobody documents: 10000 may be 10,000 or 100.00."""
+def _unsized(amount: Decimal | None, currency: str | None, where: str, keys: Keys) -> Money | None:
+    """Return money whose unit nobody documents: 10000 may be 10,000 or 100.00.
+
+    Until a setting says which, digits alone.
+    """
     told = money(amount, currency or _USDC, where)
     if told is None or amount is None:
         return None
+    if keys.places is not None:
+        return money(scaled(amount, keys.places), told.currency, where)
     return Money(None, told.currency, digits(amount))
 
 
@@ -438,14 +443,14 @@ class _Outcome(Wire, frozen=True):
     ts: _Time | None = None
 
 
-def _outcome(outcome: _Outcome, part: Part, _: Keys) -> Iterator[Statement]:
+def _outcome(outcome: _Outcome, part: Part, keys: Keys) -> Iterator[Statement]:
     won = outcome.winning_outcome_id or outcome.outcome_id
     settled_at = _moment(outcome.settled_at, outcome.timestamp, outcome.ts)
     yield Statement(
         payload=Settlement(
             market=outcome.market_id,
             outcome=won,
-            payout=_unsized(outcome.payout, outcome.currency, "$.payout"),
+            payout=_unsized(outcome.payout, outcome.currency, "$.payout", keys),
         ),
         action=_RESULTS[part.kind],
         provider_type=part.context.type,
@@ -510,11 +515,11 @@ class _Transfer(Wire, frozen=True):
     created_at: _Time | None = None
 
 
-def _transfer(transfer: _Transfer, part: Part, _: Keys) -> Iterator[Statement]:
-    yield _moved(part.kind, _MOTIONS[part.kind], transfer, part)
+def _transfer(transfer: _Transfer, part: Part, keys: Keys) -> Iterator[Statement]:
+    yield _moved(part.kind, _MOTIONS[part.kind], transfer, part, keys)
 
 
-def _transaction(row: _Transfer, part: Part, _: Keys) -> Iterator[Statement]:
+def _transaction(row: _Transfer, part: Part, keys: Keys) -> Iterator[Statement]:
     """Tell a row as the message of the socket that would have told it."""
     word = _demanded(row.type, "$.type")
     verb = _VERBS.get(word)
@@ -523,10 +528,10 @@ def _transaction(row: _Transfer, part: Part, _: Keys) -> Iterator[Statement]:
     if motion is None:
         entity_kind, direction = _OF_VERB.get(verb or "", ("transaction", ""))
         motion = _Motion(entity_kind, direction, "", Status.UNKNOWN, 0)
-    yield _moved(kind, motion, row, part)
+    yield _moved(kind, motion, row, part, keys)
 
 
-def _moved(kind: str, motion: _Motion, told: _Transfer, part: Part) -> Statement:
+def _moved(kind: str, motion: _Motion, told: _Transfer, part: Part, keys: Keys) -> Statement:
     own_id = told.deposit_id or told.withdrawal_id or told.referral_id or told.id
     moved_at = _moment(told.updated_at, told.timestamp, told.ts, told.created_at)
     return Statement(
@@ -536,7 +541,7 @@ def _moved(kind: str, motion: _Motion, told: _Transfer, part: Part) -> Statement
             status=motion.status,
             # By every path the message's word: a row says half of it.
             provider_status=kind,
-            gross=_unsized(told.amount, told.currency, "$.amount"),
+            gross=_unsized(told.amount, told.currency, "$.amount", keys),
             network=told.network,
             tx_hash=told.tx_hash,
         ),
@@ -563,13 +568,13 @@ class _Wallet(Wire, frozen=True):
     currency: Word | None = None
 
 
-def _wallet(wallet: _Wallet, part: Part, _: Keys) -> Iterator[Statement]:
+def _wallet(wallet: _Wallet, part: Part, keys: Keys) -> Iterator[Statement]:
     currency = (wallet.currency or _USDC).upper()
     yield Statement(
         payload=Balance(
             currency=currency,
-            available=_unsized(wallet.balance, currency, "$.balance"),
-            locked=_unsized(wallet.locked, currency, "$.locked"),
+            available=_unsized(wallet.balance, currency, "$.balance", keys),
+            locked=_unsized(wallet.locked, currency, "$.locked", keys),
         ),
         action="changed",
         provider_type=part.context.type,

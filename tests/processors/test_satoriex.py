@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -31,13 +32,14 @@ KEYS = Keys(reference_id="r1", reference=b"a key of tests, of 32 bytes, this")
 Body = Mapping[str, object]
 
 
-def read(
+def read(  # noqa: PLR0913 - a frame, and how it came
     frame: object,
     *,
     via: Via = Via.SOCKET,
     route: str = "events",
     sequence: int = 1,
     on: Batch | None = None,
+    keys: Keys = KEYS,
 ) -> Batch:
     """What one frame says, by itself or on top of what was told before."""
     value = frame if isinstance(frame, bytes) else json.dumps(frame).encode()
@@ -54,7 +56,7 @@ def read(
         value=value,
     )
     batch = Batch(on or Remembered(), published_at=NOW)
-    process(raw, Position("raw.satoriex", 0, sequence), MAPPER, KEYS, batch)
+    process(raw, Position("raw.satoriex", 0, sequence), MAPPER, keys, batch)
     return batch
 
 
@@ -89,6 +91,44 @@ ORDER = {
 
 def flat(kind: str, body: Body) -> Body:
     return {"type": kind, **body}
+
+
+# ---- the unit of money ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("places", "amount", "exact"),
+    [(None, None, "10050"), (0, "10050", None), (2, "100.50", None), (6, "0.010050", None)],
+)
+@pytest.mark.parametrize(
+    ("kind", "body", "payload", "field"),
+    [
+        ("deposit_confirmed", {"deposit_id": "d", "amount": 10050}, "transfer", "gross"),
+        ("withdraw_failed", {"withdrawal_id": "w", "amount": 10050}, "transfer", "gross"),
+        ("settlement", {"market_id": "m", "payout": 10050}, "settlement", "payout"),
+        ("wallet_changed", {"balance": 10050}, "balance", "available"),
+        ("wallet_changed", {"locked": 10050}, "balance", "locked"),
+    ],
+)
+def test_money_is_digits_until_a_setting_names_its_unit(  # noqa: PLR0913, PLR0917 - a table
+    places: int | None,
+    amount: str | None,
+    exact: str | None,
+    kind: str,
+    body: Body,
+    payload: str,
+    field: str,
+) -> None:
+    event = event_of(read(flat(kind, body), keys=replace(KEYS, places=places)))
+    expected = Money(None if amount is None else Decimal(amount), "USDC", exact)
+    assert getattr(getattr(event, payload), field) == expected
+
+
+def test_naming_the_unit_later_is_no_conflict() -> None:
+    told = flat("deposit_confirmed", {"deposit_id": "d", "amount": 10050})
+    first = read(told)
+    again = read(told, on=first, keys=replace(KEYS, places=2))
+    assert (again.events, again.rejected) == ([], [])
 
 
 # ---- forms ------------------------------------------------------------------------------
