@@ -1,6 +1,9 @@
 """What ingest counts, declared once. Label sets are closed: providers, accounts, our own words."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -22,8 +25,14 @@ class FeedMetrics:
     refused: Gauge
     reports: Counter
     reconnects: dict[str, Counter]
+    answers: Callable[[str, str], Counter]
+    """Of a call's name, and of ``answer_of`` its status or ``none``."""
+    answer_seconds: Histogram
+    rounds: dict[str, Counter]
+    waited: Counter
 
 
+ROUNDS = ("whole", "partial", "failed")
 CONSEQUENCES = (
     *("at_once", "back_off", "after", "unauthorized", "unwelcome", "unresumable", "refused"),
 )
@@ -64,6 +73,31 @@ class Metrics:
             (*_FEED, "consequence"),
             registry=registry,
         )
+        self._answers = Counter(
+            f"{_PREFIX}_rest_answers",
+            "Requests by the name of the call and the class of the answer",
+            (*_FEED, "route", "answer"),
+            registry=registry,
+        )
+        self._answer_seconds = Histogram(
+            f"{_PREFIX}_rest_answer_seconds",
+            "From a request to its whole answer",
+            _FEED,
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._rounds = Counter(
+            f"{_PREFIX}_rest_rounds",
+            "Rounds of REST by how they ended: all kept, not all, or with an error",
+            (*_FEED, "outcome"),
+            registry=registry,
+        )
+        self._waited = Counter(
+            f"{_PREFIX}_rest_waited_seconds",
+            "Time that requests waited, for our own rate or the provider's",
+            _FEED,
+            registry=registry,
+        )
         self.in_flight = Gauge(
             f"{_PREFIX}_in_flight_bytes",
             "Bytes on their way that raw has not acknowledged",
@@ -90,4 +124,13 @@ class Metrics:
                 consequence: self._reconnects.labels(*feed, consequence)
                 for consequence in CONSEQUENCES
             },
+            answers=partial(self._answers.labels, *feed),
+            answer_seconds=self._answer_seconds.labels(*feed),
+            rounds={outcome: self._rounds.labels(*feed, outcome) for outcome in ROUNDS},
+            waited=self._waited.labels(*feed),
         )
+
+
+def answer_of(status: int) -> str:
+    """Return the class of an HTTP status, ``2xx`` to ``5xx``; of the rate limit, its number."""
+    return "429" if status == HTTPStatus.TOO_MANY_REQUESTS else f"{min(status // 100, 5)}xx"

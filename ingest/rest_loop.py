@@ -36,6 +36,7 @@ from ingest.feed import (
 )
 from ingest.hydration import Marked
 from ingest.journal import RawJournal
+from ingest.metrics import FeedMetrics, answer_of
 from ingest.patience import Patience
 from ingest.probes import Progress
 from ingest.turns import Turn
@@ -90,6 +91,10 @@ class RestLoop:
     _budget: Budget = field(init=False)
     _secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def metrics(self) -> FeedMetrics:
+        return self.journal.metrics
+
     def __post_init__(self) -> None:
         self._budget = Budget(self.rest.rate.burst, self.rest.rate.every)
 
@@ -141,7 +146,10 @@ class RestLoop:
         except FeedError as error:
             policy = error.pause if isinstance(error, Disconnected) else BackOff()
             pause = self._backoff.pause(policy, _random())
+            self.metrics.rounds["failed"].inc()
             self._say(error, pause)
+        else:
+            self.metrics.rounds["whole" if done.whole else "partial"].inc()
         if done.whole:
             for reference in known.references:
                 self._references.pop(reference, None)
@@ -184,6 +192,7 @@ class RestLoop:
         wait = seconds + self._budget.reserve(_now() + seconds)
         self.progress.expect(self.name, wait)
         if wait:
+            self.metrics.waited.inc(wait)
             await self.patience.pause(wait)
 
 
@@ -218,9 +227,11 @@ class _Round:
         try:
             answer = await self.loop.patience.wait(self._sent(account, call))
         except Disconnected as error:
+            self.loop.metrics.answers(call.route, "none").inc()
             return reading.failed(call, error), call
         if answer is None:
             return _STOPPED
+        self.loop.metrics.answers(call.route, answer_of(answer.status)).inc()
         steps = tuple(reading.answered(call, answer))
         match steps:
             case (End(Unauthorized()),) if self._refused != call:
@@ -237,7 +248,8 @@ class _Round:
             if self.loop.rest.key is not None:
                 self._number = number
             request = self.loop.rest.request(account, call, number)
-            return await client.ask(self.http, request, MAX_RAW_BYTES)
+            with self.loop.metrics.answer_seconds.time():
+                return await client.ask(self.http, request, MAX_RAW_BYTES)
 
     async def _perform(self, steps: Iterable[Step], call: Call | None) -> Call | Done:
         """Do what was said; return what to ask next, or how the round ended."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 from aiohttp import web
+from prometheus_client import Counter
 
 from ingest import rest_loop
 from ingest.errors import OperatorError
@@ -402,3 +403,25 @@ async def test_what_somebody_names_is_asked_about_once(server: Server) -> None:
         await it.round()
     assert named[0] == ("p-1",)
     assert named[-1] == ()
+
+
+async def test_requests_and_rounds_are_counted_by_what_came_of_them(server: Server) -> None:
+    server.answers.extendleft([(200, b"{}"), (429, b"{}"), (200, b"{}")])
+    async with running(server) as under_way:
+        assert await under_way.round()
+        server.answers.extendleft([(503, b"")])
+        assert not await under_way.round()
+        metrics = under_way.loop.metrics
+        told = {
+            (route, answer): _value(metrics.answers(route, answer))
+            for route, answer in (("one", "2xx"), ("two", "2xx"), ("two", "429"), ("one", "5xx"))
+        }
+        rounds = {outcome: _value(each) for outcome, each in metrics.rounds.items()}
+    assert set(told.values()) == {1}
+    assert rounds == {"whole": 1, "partial": 0, "failed": 1}
+    assert _value(metrics.waited) > 0
+
+
+def _value(counter: Counter) -> float:
+    (family,) = counter.collect()
+    return next(each.value for each in family.samples if each.name.endswith("_total"))
