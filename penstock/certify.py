@@ -22,7 +22,7 @@ _LONGEST: Final = 110.0
 """Seconds for one case, whatever it waits for."""
 _AT_A_TIME: Final = 8
 """Cases that are mostly waiting: more of them would be late for each other's limits."""
-_COMMANDS: Final = "not run: the peer must be commanded for it, and only a twin can be"
+_COMMANDS: Final = "only a twin can be told to do this"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from ingest.feeds import FEEDS, feed_of
 from penstock import certify
 from penstock.addresses import SettingsOption
 from penstock.certification import CASES
+from penstock.certification.scene import note_line
 from penstock.errors import OperatorError
 from penstock.settings import environment
 
@@ -115,7 +116,7 @@ def _told(provider: str, name: str, file: Path | None) -> settings.Account:
 
 def _hush() -> None:
     """Let the table speak: what the connector says is in the details of what failed."""
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    structlog.configure(processors=[note_line])
 
 
 def _show(provider: str, results: list[certify.Result]) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
+import structlog
 from prometheus_client import CollectorRegistry
 
 from ingest import settings, wire
@@ -42,6 +44,16 @@ def commanded(twin: Twin[Any] | None) -> Twin[Any]:
     return twin
 
 
+_reasons: ContextVar[list[str] | None] = ContextVar("_reasons", default=None)
+
+
+def note_line(_logger: object, _method: str, line: MutableMapping[str, Any]) -> str:
+    """Note why a connector says that a connection ended; a structlog processor that prints none."""
+    if (reasons := _reasons.get()) is not None and "reason" in line:
+        reasons.append(str(line["reason"]))
+    raise structlog.DropEvent
+
+
 class _WatchedPatience(Patience):
     """The real waits, told to the scene; a pause longer than a case lasts is cut short."""
 
@@ -62,6 +74,8 @@ class Scene:
     log: MemoryLog
     watch: Watch
     twin: Twin[Any] | None
+    reasons: list[str] = field(default_factory=list)
+    """Why connections ended, in the connector's own words, without secrets."""
     ended: list[Ended] = field(default_factory=list)
     """What every end so far led to."""
     stopping: Callable[[], None] = field(init=False)
@@ -87,6 +101,7 @@ class Scene:
             budgets=defaultdict(Budget),
             patience=patience,
         )
+        _reasons.set(self.reasons)  # The task that is made now takes it along.
         self.following = asyncio.create_task(supervision.run())
         self.following.add_done_callback(lambda _: self._note(None))
 
@@ -111,8 +126,8 @@ class Scene:
         try:
             return await self.watch.until(found, what, within)
         except Failed as failed:
-            unforeseen = [str(ended) for ended in self.ended[self._judged :]]
-            raise Failed(f"{failed}; found {unforeseen or 'nothing'}") from None
+            found_instead = "; ".join(self.reasons[-1:]) or "nothing"
+            raise Failed(f"{failed}; found {found_instead}") from None
 
     def _check(self) -> None:
         if self.following.done() and (error := self.following.exception()):
