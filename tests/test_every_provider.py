@@ -370,7 +370,7 @@ def opened(frame: bytes) -> tuple[Tree, Callable[[Tree], bytes]]:
     if head := SOCKETIO.match(frame):
         return json.loads(frame[head.end() :]), lambda tree: head[0] + json.dumps(tree).encode()
     document = json.loads(frame)
-    content = document.get("data")
+    content = document.get("data") if isinstance(document, dict) else None
     if not isinstance(content, str):
         return document, lambda tree: json.dumps(tree).encode()
     if content.startswith("{"):

@@ -40,7 +40,8 @@ class Paymium:
     """Market data for everybody; orders and balances for who knows the channel.
 
     `older` is the share of facts that are told in the envelope of 2015, in one of its carriers;
-    `every_s` are the seconds between two `prices`, and two `announcement`.
+    `every_s` are the seconds between two `prices`, and two `announcement`; `trading` is the share
+    of facts beside which somebody trades in public.
     """
 
     path = "/ws/socket.io/"
@@ -54,7 +55,9 @@ class Paymium:
         timers: Timers,
         every_s: float,
         older: float,
+        trading: float,
     ) -> None:
+        self._trading = trading
         self._clock, self._every_s, self._older = clock, every_s, older
         self._dice = dice(seed, "paymium wire")
         self._lifecycles = Lifecycles(dice(seed, "paymium"))
@@ -80,8 +83,10 @@ class Paymium:
             web.get(self.path, self._namespaces.connect),
             web.get("/api/v1/data/eur/depth", self._depth),
             web.get("/api/v1/data/eur/ticker", self._ticker),
+            web.get("/api/v1/data/eur/trades", self._trades),
             web.get("/api/v1/user", self._signed(self._user)),
             web.get("/api/v1/user/orders", self._signed(self._orders)),
+            web.get("/api/v1/user/withdrawals", self._signed(self._withdrawals)),
             web.get("/api/v1/user/orders/{uuid}", self._signed(self._order)),
             web.get("/api/v1/merchant/get_payment/{uuid}", self._signed(self._order)),
         )
@@ -97,6 +102,8 @@ class Paymium:
             del self._facts[next(iter(self._facts))]
         if falls(self._dice, 0.2):
             self._tell_everybody(self._market.burst(int(self._clock())))
+        if self._trading and falls(self._dice, self._trading):
+            self._tell_everybody(self._market.trade(int(self._clock() * 1000)))
         return fact
 
     def publications(self, fact: Fact) -> Sequence[Publication]:
@@ -228,6 +235,18 @@ class Paymium:
     async def _ticker(self, _: web.Request) -> web.Response:
         return web.json_response(self._market.ticker(int(self._clock())))
 
+    async def _trades(self, request: web.Request) -> web.Response:
+        """Tell everybody's trades of a week, or since a unix second, in no order; at most 1,000.
+
+        The books take them here: only REST gives them a uuid.
+        """
+        now = int(self._clock())
+        trades = self._market.trades(int(request.query.get("since", str(now - 7 * 86_400))))
+        page = f"[{','.join(fact.body for fact in trades)}]"
+        for fact in trades:
+            self._audience.books.told(fact, page, 1, None)
+        return web.Response(text=page, content_type="application/json")
+
     def _user(self, _: web.Request) -> web.Response:
         told = {"name": "BC-U123456", "email": "user@example.org", "locale": "en"}
         balances = dict.fromkeys(BALANCES, "1.0")
@@ -243,6 +262,14 @@ class Paymium:
             first = int(request.query.get("offset", "0"))
             found = found[first : first + int(request.query.get("limit", "50"))]
         bodies = ",".join(fact.body for fact in found)
+        return web.Response(text=f"[{bodies}]", content_type="application/json")
+
+    def _withdrawals(self, request: web.Request) -> web.Response:
+        """Transfers alone, in the other of the two pagings."""
+        found = [fact for fact in reversed(self._facts.values()) if fact.type == TRANSFER]
+        per_page = min(max(int(request.query.get("per_page", "20")), 5), 100)
+        first = (int(request.query.get("page", "1")) - 1) * per_page
+        bodies = ",".join(fact.body for fact in found[first : first + per_page])
         return web.Response(text=f"[{bodies}]", content_type="application/json")
 
     def _order(self, request: web.Request) -> web.Response:
@@ -276,8 +303,11 @@ def PaymiumTwin(  # noqa: N802 - reads as the constructor that it is
     timers: Timers | None = None,
     every_s: float = 10.0,
     older: float = 0.1,
+    trading: float = 0.0,
     **terms: Unpack[Terms],
 ) -> Twin[Paymium]:
     """Return a Paymium twin; see `Paymium` and `Twin` for the arguments."""
-    provider = partial(Paymium, timers=timers or Timers(), every_s=every_s, older=older)
+    provider = partial(
+        Paymium, timers=timers or Timers(), every_s=every_s, older=older, trading=trading
+    )
     return Twin("paymium", provider, CURRENCY_OF, orders=Paymium.orders, **terms)

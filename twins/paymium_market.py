@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
-from twins.chance import falls
+from twins.books import Fact
+from twins.chance import falls, uuid
+from twins.notation import iso
 
 COINS = ("btc", "eth", "ltc", "bch", "sol", "ada", "dot", "xrp", "link", "uni", "aave")
 FIAT = ("eur", "usd", "chf")
@@ -37,6 +39,7 @@ class Market:
         self._price = Decimal(76_000)
         self._book: Mapping[str, dict[Decimal, Decimal]] = {"bids": {}, "asks": {}}
         self._version = 55_484_937
+        self._trades: list[Fact] = []
 
     def burst(self, now: int) -> str:
         """Change some levels on both sides, and return the frame that tells it."""
@@ -46,6 +49,37 @@ class Market:
             changed[side] = [self._change(side, now) for _ in range(count)]
         self._version += 1
         return _stream(changed)
+
+    def trade(self, now: int) -> str:
+        """Let somebody trade at `now`, unix milliseconds; the frame has no id, REST has."""
+        btc = Decimal(self._dice.randint(1, 10**8)).scaleb(-8)
+        content = {
+            "uuid": uuid(self._dice),
+            "traded_btc": f"{btc:f}",
+            "traded_currency": f"{(btc * self._price).quantize(CENT):f}",
+            "created_at": iso(now // 1000 * 1000).replace(".000", ""),
+            "currency": "EUR",
+            "side": self._dice.choice(("buy", "sell")),
+            "price": f"{self._price:f}",
+        }
+        money = {"price": content["price"], "traded_btc": content["traded_btc"]}
+        self._trades.append(
+            Fact(
+                key=(content["uuid"],),
+                type="trade",
+                status="",
+                entity="BTC-EUR",
+                money={**money, "currency": "EUR", "btc": "BTC"},
+                about={"second": str(now // 1000)},
+                body=_json({**content, "created_at_int": now // 1000}),
+            )
+        )
+        told = {name: content[name] for name in ("price", "traded_btc", "currency")}
+        return _stream({"trades": [{**told, "timestamp": now}]})
+
+    def trades(self, since: int) -> list[Fact]:
+        """Return the trades from a unix second on, the newest 1,000."""
+        return [fact for fact in self._trades if int(fact.about["second"]) >= since][-1000:]
 
     def prices(self, now: int) -> str:
         """Return the frame of all broker quotes, which comes changed or not."""

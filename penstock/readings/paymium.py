@@ -15,6 +15,7 @@ _PAYLOAD: Final = {
     "transfer": "transfer",
     "account_operation": "posting",
     "payment": "invoice",
+    "trade": "market_trade",
 }
 _FIELDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "order": {
@@ -25,6 +26,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "fees/currency_fee": ("currency_fee", "currency"),
     },
     "account_operation": {"amount": ("operation_amount", "currency")},
+    "trade": {"price": ("price", "currency"), "quantity": ("traded_btc", "btc")},
     "payment": {"amount": ("payment_amount", "currency"), "crypto": ("btc_amount", "btc")},
 }
 
@@ -32,8 +34,10 @@ _FIELDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
 def expected(told: Telling) -> Expected:
     # A transfer is an order to Paymium, and has the identity of one.
     kind = "order" if told.type == "transfer" else told.type
+    # Everybody's trades are told to everybody.
+    account = "public" if told.type == "trade" else told.account
     return Expected(
-        event_id="/".join(("paymium", told.account, kind, *told.key)),
+        event_id="/".join(("paymium", account, kind, *told.key)),
         payload=_PAYLOAD[told.type],
         status=told.status,
         amounts=_moved(told) if told.type == "transfer" else _amounts(told),

@@ -36,6 +36,7 @@ from schemas.records import (
     Fee,
     Invoice,
     Level,
+    MarketTrade,
     Money,
     NamedPrice,
     Notice,
@@ -70,9 +71,9 @@ _TEXT: Final = msgspec.json.Decoder(str)
 
 
 def _open(raw: Raw, _: Keys) -> Iterator[Part]:
-    if raw.via is not Via.SOCKET:
-        raise UnknownKind(f"paymium has no reading of what came by {raw.via}")
     raw.value.decode()  # What nobody reads is not decoded: so all of it is, once.
+    if raw.via is not Via.SOCKET:
+        return _answer(raw)
     emitted = socketio(raw.value)
     if not emitted.arguments:
         raise Malformed("$[1]: expected a payload, found none")
@@ -84,6 +85,41 @@ def _open(raw: Raw, _: Keys) -> Iterator[Part]:
             return _each("announcement", content, "/1", _Told("announcement", raw.account))
         case event:
             return iter((_older(event, content, "/1", raw.account),))
+
+
+def _answer(raw: Raw) -> Iterator[Part]:
+    """Yield what an answer of REST tells, row by row; its route names the call.
+
+    https://github.com/Paymium/api-documentation (spec/openapi.yaml)
+    """
+    told = _Told(raw.route, raw.account)
+    match raw.route:
+        case "orders" | "withdrawals":
+            return _each("orders", raw.value, "", told)
+        case "trades":
+            return _each("trade", raw.value, "", told)
+        case "order":
+            return iter((Part("orders", raw.value, context=told),))
+        case "user":
+            return _balances(raw)
+        case route:
+            return iter((Part(route, raw.value, context=told),))
+
+
+def _balances(raw: Raw) -> Iterator[Part]:
+    """Yield one part for each currency of a user, of whom nothing else is told."""
+    members = _MEMBERS.decode(raw.value)
+    currencies = [name.removeprefix("balance_") for name in members if name.startswith("balance_")]
+    for currency in currencies:
+        amounts = {"available": members[f"balance_{currency}"]}
+        if f"locked_{currency}" in members:
+            amounts["locked"] = members[f"locked_{currency}"]
+        yield Part(
+            "user",
+            msgspec.json.encode(amounts),
+            f"/balance_{_escaped(currency)}",
+            _Told(raw.route, raw.account, currency),
+        )
 
 
 def _stream(content: bytes, account: str) -> Iterator[Part]:
@@ -433,6 +469,29 @@ def _balance(amount: Money | None, currency: str, told: _Told, *, is_locked: boo
     )
 
 
+class _Balances(Wire, frozen=True):
+    available: Decimal
+    locked: Decimal | None = None
+
+
+def _read_balances(told: _Balances, part: Part, _: Keys) -> Iterator[Statement]:
+    currency = part.context.name.upper()
+    if not currency:
+        raise Malformed("$: expected a currency after the underscore, found none")
+    yield Statement(
+        payload=Balance(
+            currency=currency,
+            available=money(told.available, currency, "$.available"),
+            locked=money(told.locked, currency, "$.locked"),
+        ),
+        action="updated",
+        provider_type=part.context.word,
+        entity_kind="balance",
+        entity_id=currency,
+        only_if_new=True,  # Asked for every minute.
+    )
+
+
 # ---- the market ---------------------------------------------------------------------
 
 
@@ -492,6 +551,79 @@ def _book(levels: tuple[_Level, ...], side: str, word: str) -> Statement:
 def _exact(number: Decimal, where: str) -> Decimal:
     told = money(number, _BTC, where)
     return number if told is None or told.amount is None else told.amount
+
+
+class _DepthLevel(Wire, frozen=True):
+    price: Decimal
+    amount: Decimal
+
+
+class _Depth(Wire, frozen=True):
+    market: Word
+    """``BTC-EUR``."""
+    bids: tuple[_DepthLevel, ...]
+    asks: tuple[_DepthLevel, ...]
+    version: int | None = None
+
+
+def _depth(depth: _Depth, part: Part, _: Keys) -> Iterator[Statement]:
+    """Tell the whole book. Its version is not on the socket."""
+    currency = depth.market.rpartition("-")[2]
+    if depth.market.upper() != _market(currency):
+        raise Malformed("$.market: expected BTC- and a currency, found another")
+    sides = (("bid", depth.bids, "$.bids[]"), ("ask", depth.asks, "$.asks[]"))
+    yield Statement(
+        payload=Book(
+            market=_market(currency),
+            is_snapshot=True,
+            price_currency=currency.upper(),
+            quantity_currency=_BTC,
+            version=None if depth.version is None else str(depth.version),
+            levels=tuple(
+                Level(
+                    side,
+                    _exact(level.price, f"{where}.price"),
+                    _exact(level.amount, f"{where}.amount"),
+                )
+                for side, levels, where in sides
+                for level in levels
+            ),
+        ),
+        action="updated",
+        provider_type=part.context.word,
+        entity_kind="market",
+        entity_id=_market(currency),
+        only_if_new=True,  # Asked for every minute.
+    )
+
+
+class _ListedTrade(Wire, frozen=True):
+    uuid: Word
+    price: Decimal
+    traded_btc: Decimal
+    currency: Word
+    created_at: datetime
+    side: Literal["buy", "sell"] | None = None
+
+
+def _listed_trade(trade: _ListedTrade, part: Part, _: Keys) -> Iterator[Statement]:
+    market, traded_at = _market(trade.currency), micros(trade.created_at, "$.created_at")
+    price = money(trade.price, trade.currency, "$.price")
+    quantity = money(trade.traded_btc, _BTC, "$.traded_btc")
+    yield Statement(
+        payload=MarketTrade(
+            market=market, side=trade.side, price=price, quantity=quantity, trade_id=trade.uuid
+        ),
+        action="executed",
+        provider_type=part.context.word,
+        entity_kind="market",
+        entity_id=market,
+        identity=("trade", trade.uuid),
+        occurred_at=traded_at,
+        version=(traded_at, 0),
+        is_final=True,  # Nothing of it is to be read back.
+        stakes=(market, stake(price), stake(quantity)),
+    )
 
 
 class _Ticker(Wire, frozen=True):
@@ -681,7 +813,11 @@ MAPPER: Final = Mapper(
         "prices": Route(msgspec.json.Decoder(_Price), _price),
         "trades": Route(msgspec.json.Decoder(tuple[_MarketTrade, ...]), _market_trades),
         "announcement": Route(msgspec.json.Decoder(_Announcement), _announcement),
-        # The older form.
+        # REST.
+        "user": Route(msgspec.json.Decoder(_Balances), _read_balances),
+        "depth": Route(msgspec.json.Decoder(_Depth), _depth),
+        "trade": Route(msgspec.json.Decoder(_ListedTrade), _listed_trade),
+        # The older form, and a payment by its uuid.
         "order": _ORDERS,
         "payment": Route(msgspec.json.Decoder(_Payment), _payment),
         "balance": Route(msgspec.json.Decoder(_OlderBalance), _older_balance),

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -42,10 +42,10 @@ from ingest.feeds.pepay.rest import REST
 from ingest.feeds.pepay.socket import FEED
 from ingest.metrics import Metrics
 from ingest.probes import Progress
-from ingest.raw_log import Ticket
 from ingest.settings import Account as Settings
 from ingest.supervision import Supervision
 from schemas.records import Kind, Raw, Recovered, Via
+from tests.ingest.mortal_log import MortalLog
 from twins.pepay import COMMERCE_KEY, Pepay, PepayTwin
 from twins.server import Twin
 
@@ -258,52 +258,15 @@ def test_the_key_is_in_a_header_and_in_no_address(options: dict[str, str], heade
 # ---- the loop against the twin, killed anywhere ----------------------------------------
 
 
-@dataclass
-class DyingLog:
-    """A raw log whose process dies at its n-th record; what it took is there for the next."""
-
-    records: list[Raw] = field(default_factory=list)
-    lives: int = 2**30
-    more: asyncio.Event = field(default_factory=asyncio.Event)
-    died: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def append(self, raw: Raw) -> Ticket:
-        if self.lives == 0:
-            self.died.set()
-            raise OperatorError("killed")
-        self.lives -= 1
-        self.records.append(raw)
-        self.more.set()
-        ticket: Ticket = asyncio.get_running_loop().create_future()
-        ticket.set_result(None)
-        return ticket
-
-    async def tail(self, _provider: str, _account: str) -> AsyncIterator[list[Raw]]:
-        yield list(self.records)
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not holds():
-                self.more.clear()
-                await self.more.wait()
-
-    async def until_recovered(self) -> None:
-        """Until the mark of the connection, behind those of the windows."""
-        await self.until(lambda: self.of_the_last_connection()[-1:] == [Kind.RECOVERED])
-
-    def of_the_last_connection(self) -> list[Kind]:
-        opened = [raw.connection for raw in self.records if raw.kind is Kind.OPENED]
-        return [raw.kind for raw in self.records if [raw.connection] == opened[-1:]]
-
-    def told(self) -> set[str]:
-        """The id of every event in raw, whichever path brought it."""
-        found: set[str] = set()
-        for raw in self.records:
-            if raw.kind is Kind.FRAME:
-                body = json.loads(raw.value)
-                rows = body["data"]["data"] if raw.via is Via.BACKFILL else [body]
-                found |= {row["id"] for row in rows if row["object"] == "event"}
-        return found
+def told(log: MortalLog) -> set[str]:
+    """The id of every event in raw, whichever path brought it."""
+    found: set[str] = set()
+    for raw in log.records:
+        if raw.kind is Kind.FRAME:
+            body = json.loads(raw.value)
+            rows = body["data"]["data"] if raw.via is Via.BACKFILL else [body]
+            found |= {row["id"] for row in rows if row["object"] == "event"}
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -321,7 +284,7 @@ def key(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def following(twin: Twin[Pepay], key: Path, log: DyingLog) -> AsyncIterator[None]:
+async def following(twin: Twin[Pepay], key: Path, log: MortalLog) -> AsyncIterator[None]:
     settings = Settings.model_validate(
         {
             "provider": "pepay",
@@ -391,25 +354,25 @@ def listed(twin: Twin[Pepay]) -> set[str]:
 
 
 async def test_a_since_that_is_too_old_hides_nothing(key: Path) -> None:
-    log = DyingLog()
+    log = MortalLog()
     async with PepayTwin(rate=0, retention=10, snapshot=5, announces=False) as twin:
         async with following(twin, key, log):
             await log.until_recovered()
             await twin.storm(1)
-            await log.until(lambda: log.told() == listed(twin))
+            await log.until(lambda: told(log) == listed(twin))
         await twin.storm(300)
         async with following(twin, key, log):
             await log.until_recovered()
-        assert log.told() == listed(twin)
+        assert told(log) == listed(twin)
 
 
 async def test_the_window_lands_before_the_frames_and_the_mark_behind_them(key: Path) -> None:
-    log = DyingLog()
+    log = MortalLog()
     async with PepayTwin(rate=0, retention=10, snapshot=5) as twin:
         async with following(twin, key, log):
             await log.until_recovered()
             await twin.storm(1)
-            await log.until(lambda: log.told() == listed(twin))
+            await log.until(lambda: told(log) == listed(twin))
         await twin.storm(120)
         begun = len(log.records)
         async with following(twin, key, log):
@@ -431,30 +394,30 @@ async def test_whatever_page_we_die_at_nothing_is_lost(
     """Every n: the process takes n records, dies, and the next one goes on from raw."""
     monkeypatch.setattr(rest, "_PAGES", 3)
     clock = SlowClock(time() - 1000)
-    before = DyingLog([recovered_once(clock.at)])
+    before = MortalLog([recovered_once(clock.at)])
     async with PepayTwin(rate=0, retention=20, snapshot=5, clock=clock) as twin:
         await twin.storm(700)
-        whole = DyingLog(list(before.records))
+        whole = MortalLog(list(before.records))
         async with following(twin, key, whole):
             await whole.until_recovered()
-        assert whole.told() == listed(twin)
+        assert told(whole) == listed(twin)
         steps = len(whole.records) - len(before.records) - 1  # It closes because we stop it.
         assert steps > 20
         for lives in range(steps):
-            log = DyingLog(list(before.records), lives)
+            log = MortalLog(list(before.records), lives)
             async with following(twin, key, log), asyncio.timeout(10):
                 await log.died.wait()
             log.lives = 2**30
             async with following(twin, key, log):
                 await log.until_recovered()
-            assert log.told() == listed(twin)
+            assert told(log) == listed(twin)
 
 
 async def test_frames_flow_while_the_list_is_out_of_order_and_are_read_again_later(
     key: Path,
 ) -> None:
     """No frame behind a hole moves the cursor: the next process reads the hole back."""
-    log = DyingLog()
+    log = MortalLog()
     async with PepayTwin(rate=0, retention=3, snapshot=1) as twin:
         async with following(twin, key, log):
             await log.until_recovered()
@@ -466,9 +429,9 @@ async def test_frames_flow_while_the_list_is_out_of_order_and_are_read_again_lat
             async with following(twin, key, log):
                 await log.until(lambda: log.records[-1].kind is Kind.OPENED)
                 await twin.storm(20)
-                await log.until(lambda: len(log.told()) >= 20)
-        assert listed(twin) != log.told()
+                await log.until(lambda: len(told(log)) >= 20)
+        assert listed(twin) != told(log)
         twin.door.throttle(0)
         async with following(twin, key, log):
             await log.until_recovered()
-        assert log.told() == listed(twin)
+        assert told(log) == listed(twin)

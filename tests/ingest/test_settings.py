@@ -92,7 +92,7 @@ WRONG_FILES = [
     ),
     (
         GOOD + MARKET.replace('"public"', '"main"'),
-        "account paymium/main: credentials: expected channel_id, found none",
+        "account paymium/main: credentials: expected api_key, api_secret, channel_id, found none",
     ),
     (GOOD.replace("ws://127", "http://127"), "accounts.0.url: Value error, expected ws://host"),
     (

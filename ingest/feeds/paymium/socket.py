@@ -12,6 +12,7 @@ import msgspec
 from ingest.dialects.endings import Meaning, dial_again
 from ingest.dialects.engineio3 import EngineIo3, emit
 from ingest.feed import Account, Address, After, Cursor, Feed
+from ingest.feeds.paymium.rest import PUBLIC, USER
 
 _PUBLISHED: Final = "wss://paymium.com/ws/socket.io/"
 """Hosts of a sandbox appear in public code; whether they answer is not known."""
@@ -64,12 +65,14 @@ _PUBLIC: Final = Feed(
     check=_check_public,
     address=_address,
     dialect=_public,
+    rest=PUBLIC,
 )
 FEED: Final = replace(
     _PUBLIC,
     route="user",
-    credentials=frozenset({"channel_id"}),
+    credentials=frozenset({"channel_id", "api_key", "api_secret"}),
     check=_check_user,
     dialect=_user,
+    rest=USER,
     public=_PUBLIC,
 )
