@@ -416,6 +416,8 @@ class Rest:
     """The key whose requests are numbered, and go one at a time; None: each is its own."""
     looks_up: bool = False
     """Whether it asks for the entities on ``open``."""
+    reference: Callable[[bytes], str | None] | None = None
+    """What a webhook names that is believed once REST says the same; None where they are signed."""
 
 
 # ---- the feed ------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from ingest.aiokafka_private import knock
@@ -25,6 +25,7 @@ _log = structlog.get_logger()
 _RETRY = 1.0
 _SAY_EVERY = 5
 _WAIT_MS = 1_000
+_ASSIGNED_MS = 50
 
 
 class OpenEntities:
@@ -75,6 +76,7 @@ class OpenEntities:
             **self._kafka.for_aiokafka(),
             client_id="penstock-ingest",
             isolation_level="read_committed",
+            auto_offset_reset="earliest",
         )
         try:
             await consumer.start()
@@ -96,15 +98,14 @@ class OpenEntities:
             raise OperatorError(
                 f"topic {topics.OPEN} is missing on {self._kafka}; run: penstock topics apply"
             )
-        numbers = consumer.partitions_for_topic(topics.OPEN) or ()
-        places = [TopicPartition(topics.OPEN, number) for number in numbers]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
+        consumer.subscribe([topics.OPEN])
+        while not (places := consumer.assignment()):
+            self._take(await consumer.getmany(timeout_ms=_ASSIGNED_MS))
         ends = await consumer.end_offsets(places)
         while [place for place in places if await consumer.position(place) < ends[place]]:
             self._take(await consumer.getmany(timeout_ms=_WAIT_MS))
 
-    def _take(self, fetched: dict[TopicPartition, list[object]]) -> None:
+    def _take(self, fetched: dict[object, list[object]]) -> None:
         for records in fetched.values():
             for record in records:
                 self.learn(record.key or b"", record.value)  # type: ignore[attr-defined]

@@ -24,6 +24,8 @@ class Recall:
     cursor: Cursor | None = None
     number: int = 0
     """The last number of a signed request that was written down."""
+    references: list[str] = field(default_factory=list)
+    """What webhooks named since; REST may not have been asked about it."""
     is_over: bool = False
     """Whether nothing older matters."""
     _furthest: dict[str, Cursor] = field(default_factory=dict)
@@ -46,6 +48,8 @@ class Recall:
                     self._take_mark(raw)
                 case Kind.FRAME if raw.via is Via.SOCKET:
                     self._take_frame(raw)
+                case Kind.FRAME if raw.via is Via.WEBHOOK:
+                    self._take_webhook(raw)
                 case _:
                     pass
 
@@ -64,6 +68,11 @@ class Recall:
             furthest = self._furthest.get(raw.connection, told)
             self._furthest[raw.connection] = max(furthest, told)
             self._oldest = min(self._oldest or told, told)
+
+    def _take_webhook(self, raw: Raw) -> None:
+        read = self.feed.rest.reference if self.feed.rest else None
+        if read and (reference := read(raw.value)):
+            self.references.append(reference)
 
     def _take_mark(self, raw: Raw) -> None:
         recovered = _RECOVERED.decode(raw.value)

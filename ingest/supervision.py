@@ -159,6 +159,8 @@ class Supervision:
         recall.begin()
         self.cursor = recall.cursor
         self._recalled = recall.number
+        for reference in reversed(recall.references):
+            self.confirm(reference)
 
     async def _connect(self) -> None:
         await self._afford(self._read().url)
@@ -262,6 +264,12 @@ class Supervision:
         turn = self.turns[key(account) if key else self._name]
         turn.resume(self._recalled)
         return turn
+
+    def hear(self, webhook: bytes) -> None:
+        """Ask the provider about what a webhook names, where nobody signed it."""
+        read = self.feed.rest.reference if self.feed.rest else None
+        if read and (reference := read(webhook)):
+            self.confirm(reference)
 
     def confirm(self, reference: str) -> None:
         """Ask the provider about what somebody named who need not be believed."""

@@ -207,6 +207,12 @@ def test_what_is_open_or_named_and_on_no_page_is_asked_for_by_uuid() -> None:
     assert said[-1].whole
 
 
+@pytest.mark.parametrize("callback", [b"", b"<html>", b"[]", b'{"uuid":7}', b'{"state":"paid"}'])
+def test_a_callback_that_names_nothing_is_asked_about_nowhere(callback: bytes) -> None:
+    assert USER.reference
+    assert USER.reference(callback) is None
+
+
 def test_a_channel_that_is_no_longer_the_users_is_said_without_being_shown() -> None:
     _, said = run(USER.reading(ACCOUNT, known()), answers(user=[answer({"channel_id": "d" * 64})]))
     (report,) = (step for step in said if isinstance(step, Report))
@@ -430,6 +436,6 @@ async def test_a_payment_that_somebody_named_is_asked_for(tmp_path: Path) -> Non
         await twin.storm(50)
         async with following(twin, tmp_path, log) as feed:
             await log.until_recovered()
-            feed.confirm(payment)
+            feed.hear(json.dumps({"uuid": payment, "state": "paid"}).encode())
             await log.until(lambda: payment in told_by(log.records, "payment"))
     assert told_by(log.records, "payment")[payment] == latest(twin, "payment")[payment]

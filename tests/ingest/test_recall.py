@@ -91,6 +91,14 @@ def test_an_incomplete_mark_moves_nothing() -> None:
     assert cursor(mark(5), raw(b"6"), mark(9, complete=False)) == "6"
 
 
+def test_what_webhooks_named_since_the_mark_is_asked_about_again() -> None:
+    rest = replace(REST, reference=lambda body: body.decode() or None)
+    recall = Recall(replace(FEED, rest=rest))
+    named = [raw(body, via=Via.WEBHOOK) for body in (b"before", b"p1", b"", b"p2")]
+    recall.take(reversed([named[0], mark(5), *named[1:]]))
+    assert recall.references == ["p2", "p1"]
+
+
 def test_where_nothing_was_ever_read_back_everything_since_the_first_frame_is() -> None:
     assert cursor(raw(b"3"), raw(b"9"), raw(b"12", connection="b")) == "3"
     assert cursor() is None

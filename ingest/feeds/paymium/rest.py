@@ -241,6 +241,11 @@ def _following(call: Call) -> _Page | None:
     return None
 
 
+def _named(callback: bytes) -> str | None:
+    """Return the payment that a callback names: it is not signed, and no fact by itself."""
+    return _row(callback).uuid or None
+
+
 def _user(account: Account, known: Known) -> _Lists:
     calls = (
         Call("user", "/user"),
@@ -278,4 +283,5 @@ USER: Final = replace(
     request=_signed,
     key=lambda account: account.secrets["api_key"],
     looks_up=True,
+    reference=_named,
 )
