@@ -16,18 +16,21 @@ from types import TracebackType
 from typing import NoReturn
 
 import structlog
+from aiohttp import web
 
-from ingest import probes, settings, wire
+from ingest import probes, settings, webhooks, wire
 from ingest.backoff import Budget
+from ingest.credentials import KeyRing
 from ingest.errors import AllRefused, OperatorError, SettingsError
 from ingest.feed import Refused
-from ingest.feeds import FEEDS, feed_of
+from ingest.feeds import FEEDS, WEBHOOKS, feed_of
 from ingest.metrics import Metrics
 from ingest.open_entities import OpenEntities
 from ingest.patience import Patience
 from ingest.raw_log import RawLog
 from ingest.supervision import Supervision
 from ingest.turns import Turn
+from ingest.webhooks import Door, Entrance
 from schemas.connection import Connection
 
 _GRACE = 15.0
@@ -55,6 +58,8 @@ async def _run(
     for account in accounts:
         _check(account)
     metrics, progress = Metrics(), probes.Progress()
+    entrances = _entrances(accounts, metrics)
+    door = Door(entrances, metrics.stranger)
     async with AsyncExitStack() as stack:
         host, _, port = told.ingest.http.rpartition(":")
         app = probes.application(metrics, progress)
@@ -66,7 +71,9 @@ async def _run(
         opens = OpenEntities(kafka, _looking_up(accounts))
         stack.push_async_callback(opens.stop)
         feeds = _supervisions(accounts, raw_log, opens, metrics, progress)
-        await _until_stopped(feeds, raw_log, opens)
+        if entrances and told.ingest.webhooks:
+            stack.push_async_callback((await _listen(door, told.ingest.webhooks)).cleanup)
+        await _until_stopped(feeds, raw_log, opens, door)
 
 
 def _check(account: settings.Account) -> None:
@@ -81,6 +88,28 @@ def _looking_up(accounts: tuple[settings.Account, ...]) -> set[str]:
     """Return the providers that are asked about what is open."""
     rests = ((a.provider, feed_of(a.provider, a.name).rest) for a in accounts)
     return {provider for provider, rest in rests if rest and rest.looks_up}
+
+
+def _entrances(accounts: tuple[settings.Account, ...], metrics: Metrics) -> list[Entrance]:
+    return [
+        Entrance(
+            provider=account.provider,
+            account=account.name,
+            environment=account.environment,
+            webhook=WEBHOOKS[account.provider],
+            ring=KeyRing(account.keys, f"account {account}, keys"),
+            metrics=metrics.deliveries(account.provider, account.name),
+        )
+        for account in accounts
+        if account.webhook is not None
+    ]
+
+
+async def _listen(door: Door, told: settings.Webhooks) -> web.ServerRunner:
+    host, _, port = told.address.rpartition(":")
+    runner, address = await webhooks.serve(door, host, int(port))
+    _log.info("taking webhooks", address=address)
+    return runner
 
 
 def _supervisions(
@@ -108,7 +137,9 @@ def _supervisions(
     ]
 
 
-async def _until_stopped(feeds: list[Supervision], raw_log: RawLog, opens: OpenEntities) -> None:
+async def _until_stopped(
+    feeds: list[Supervision], raw_log: RawLog, opens: OpenEntities, door: Door
+) -> None:
     """Start the raw log, follow the feeds, and leave with everything acknowledged."""
     starting = Patience()
 
@@ -118,7 +149,7 @@ async def _until_stopped(feeds: list[Supervision], raw_log: RawLog, opens: OpenE
         loop.call_later(_GRACE, work.cancel)
 
     loop = asyncio.get_running_loop()
-    work = asyncio.ensure_future(_work(feeds, raw_log, opens, starting))
+    work = asyncio.ensure_future(_work(feeds, raw_log, opens, door, starting))
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, stop)
     done, _ = await asyncio.wait({work, raw_log.failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -134,14 +165,20 @@ async def _until_stopped(feeds: list[Supervision], raw_log: RawLog, opens: OpenE
 
 
 async def _work(
-    feeds: list[Supervision], raw_log: RawLog, opens: OpenEntities, starting: Patience
+    feeds: list[Supervision],
+    raw_log: RawLog,
+    opens: OpenEntities,
+    door: Door,
+    starting: Patience,
 ) -> None:
     await starting.wait(raw_log.start({feed.settings.provider for feed in feeds}))
     await starting.wait(opens.start())
     if starting.stopped:
         return
+    door.admit(raw_log)
     _log.info("following", feeds=[str(feed.settings) for feed in feeds])
     ends = await _followed(feeds, opens)
+    door.shut()
     await raw_log.close()
     if all(ends):
         raise AllRefused("every feed was refused; see the lines above, change it, then start again")

@@ -31,6 +31,8 @@ from ingest.feed import (
 _log = structlog.get_logger()
 _random = SystemRandom().random
 _LONGEST_ANSWER = 64 * 2**10
+_READ_AGAIN = 1.0
+"""Seconds: files are small, and forgeries may come a thousand times a second."""
 _RENEW_FROM = 0.7
 _RENEW_TO = 0.8
 """Parts of a token's life between which it is renewed, so that accounts do not come together."""
@@ -58,6 +60,31 @@ def secret(reference: str, owner: str) -> str:
     if not found.isprintable():
         raise SettingsError(f"{owner}: {place} holds more than one line; leave only the secret")
     return found
+
+
+class KeyRing:
+    """An account's verification keys by id, newest first, read again once they may have changed."""
+
+    def __init__(self, references: Mapping[str, str], owner: str) -> None:
+        """Read them now. Raises ``SettingsError``."""
+        self._references, self._owner = references, owner
+        self._keys = self._read()
+        self._read_at = monotonic()
+
+    def __call__(self) -> Mapping[str, bytes]:
+        """Return the keys as they are now, or were when they could last be read."""
+        now = monotonic()
+        if now - self._read_at >= _READ_AGAIN:
+            self._read_at = now
+            try:
+                self._keys = self._read()
+            except SettingsError as error:
+                # It was there when we started: somebody is replacing it.
+                _log.warning("keys could not be read again", reason=str(error))
+        return self._keys
+
+    def _read(self) -> Mapping[str, bytes]:
+        return {name: key.encode() for name, key in read(self._references, self._owner).items()}
 
 
 def _content(place: str, owner: str) -> str:

@@ -32,6 +32,21 @@ class FeedMetrics:
     waited: Counter
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryMetrics:
+    """The series of one account's webhooks."""
+
+    outcomes: dict[str, Counter]
+    seconds: Histogram
+
+
+OUTCOMES = (
+    *("kept", "questioned", "probed", "forged", "unavailable"),
+    *("wrong_method", "too_large", "too_slow", "cut_off", "not_found"),
+)
+"""What became of a delivery. ``not_found`` is of nobody, all others of an account."""
+_NOBODY = "none"
+
 ROUNDS = ("whole", "partial", "failed")
 CONSEQUENCES = (
     *("at_once", "back_off", "after", "unauthorized", "unwelcome", "unresumable", "refused"),
@@ -110,6 +125,20 @@ class Metrics:
             registry=registry,
         )
 
+        self._deliveries = Counter(
+            f"{_PREFIX}_deliveries",
+            "Requests at the webhook door, by what became of them",
+            (*_FEED, "outcome"),
+            registry=registry,
+        )
+        self._delivery_seconds = Histogram(
+            f"{_PREFIX}_delivery_seconds",
+            "From a request's head to our answer",
+            ("provider",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
     def of(self, provider: str, account: str) -> FeedMetrics:
         """Return the series of one feed, all of them at 0 from the start."""
         feed = (provider, account)
@@ -129,6 +158,21 @@ class Metrics:
             rounds={outcome: self._rounds.labels(*feed, outcome) for outcome in ROUNDS},
             waited=self._waited.labels(*feed),
         )
+
+    def deliveries(self, provider: str, account: str) -> DeliveryMetrics:
+        """Return the series of one account's webhooks, all of them at 0 from the start."""
+        return DeliveryMetrics(
+            outcomes={
+                outcome: self._deliveries.labels(provider, account, outcome)
+                for outcome in OUTCOMES
+                if outcome != "not_found"
+            },
+            seconds=self._delivery_seconds.labels(provider),
+        )
+
+    def stranger(self) -> None:
+        """Count a request that names no account of ours."""
+        self._deliveries.labels(_NOBODY, _NOBODY, "not_found").inc()
 
 
 def answer_of(status: int) -> str:

@@ -1,7 +1,7 @@
 """Ingest's part of the settings file. The only place that reads it."""
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest import credentials, feed
 from ingest.errors import SettingsError
-from ingest.feeds import FEEDS, feed_of
+from ingest.feeds import FEEDS, WEBHOOKS, feed_of
 from schemas.connection import Connection, KafkaSection, Reference
 
 
@@ -34,9 +34,15 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Webhooks(_Section):
+    address: str = Field(pattern=r"^[^:]+:\d{1,5}$")
+    """Where deliveries are taken; port 0 is any. TLS is for who stands in front."""
+
+
 class Ingest(_Section):
     http: str = Field(default="127.0.0.1:9464", pattern=r"^[^:]+:\d{1,5}$")
     """Where ``/metrics`` and ``/health`` listen; port 0 is any."""
+    webhooks: Webhooks | None = None
 
 
 class Account(_Section):
@@ -47,10 +53,12 @@ class Account(_Section):
     url: Annotated[str, AfterValidator(_socket_url)] | None = None
     """None: what the provider publishes for the environment."""
     credentials: dict[str, Reference] = Field(default_factory=dict)
-    keys: dict[str, Any] = Field(default_factory=dict, repr=False)
-    """Verification keys: the processors'."""
+    keys: dict[str, Reference] = Field(default_factory=dict, repr=False)
+    """Key id → what verifies the provider's signatures, newest first: the processors', too."""
     unit: Any = None
     """What money is counted in: the processors'."""
+    webhook: dict[str, Any] | None = Field(default=None, repr=False)
+    """Options of its deliveries; None: we take none."""
     options: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
@@ -107,6 +115,7 @@ def load(path: Path | None = None) -> Settings:
         raise SettingsError(f"{path}: {_first_of(error)}") from error
     for account in settings.accounts:
         _check(account, path)
+        _check_webhook(account, settings.ingest, path)
     _check_names(settings.accounts, path)
     return settings
 
@@ -139,7 +148,7 @@ def _first_of(error: ValidationError) -> str:
     """Return one line about the first mistake; never the value, which may be a secret."""
     mistake = error.errors(include_input=False, include_url=False, include_context=False)[0]
     where = ".".join(str(step) for step in mistake["loc"])
-    if "credentials" in mistake["loc"] or mistake["loc"] == ("kafka", "password"):
+    if {"credentials", "keys"} & set(mistake["loc"]) or mistake["loc"] == ("kafka", "password"):
         return f"{where}: expected env:NAME or file:/path, never the secret itself"
     return f"{where}: {mistake['msg']}"
 
@@ -157,6 +166,27 @@ def _check(account: Account, path: Path) -> None:
             f"{path}: account {account}: credentials: expected {_listed(wanted)}{others}"
             f", found {_listed(account.credentials)}"
         )
+
+
+def _check_webhook(account: Account, ingest: Ingest, path: Path) -> None:
+    if account.webhook is None:
+        return
+    if mistake := _webhook_mistake(account, account.webhook, ingest):
+        raise SettingsError(f"{path}: account {account}: webhook: {mistake}")
+
+
+def _webhook_mistake(account: Account, options: Mapping[str, Any], ingest: Ingest) -> str | None:
+    if account.provider not in WEBHOOKS:
+        return "this provider sends none; remove it"
+    if ingest.webhooks is None:
+        return "nobody listens; set address in [ingest.webhooks]"
+    if not account.keys:
+        return "expected keys, by which deliveries are known, found none"
+    try:
+        WEBHOOKS[account.provider].check(options)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Envelopes that any provider may use: Pusher's, Socket.IO's, and JWTs signed HS256.
+"""Envelopes that any provider may use: Pusher's, Socket.IO's, signed tokens and signed bodies.
 
 https://socket.io/docs/v4/socket-io-protocol/
 https://pusher.com/docs/channels/library_auth_reference/pusher-websockets-protocol/
@@ -6,18 +6,17 @@ https://www.rfc-editor.org/rfc/rfc7515
 """
 
 import re
-from base64 import urlsafe_b64encode
-from binascii import Error as NotBase64
-from binascii import a2b_base64
-from collections.abc import Mapping
-from hmac import compare_digest, digest
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
 from processors.errors import Malformed, UnknownKind, Unverified
 from processors.mapper import Wire, Word
-from schemas.records import Micros
+from schemas import tokens
+from schemas.records import Micros, Raw
+from schemas.signatures import Signed, signer
+from schemas.tokens import Verified
 
 # ---- Pusher -------------------------------------------------------------------------
 
@@ -108,82 +107,37 @@ def _not_an_event(frame: bytes) -> Malformed | UnknownKind:
 
 
 # ---- JSON Web Tokens ----------------------------------------------------------------
-#
-# PyJWT 2.15 takes 76 us for a token of 1.8 KB, nearly all of it in a check of each
-# character in Python; this takes 9. tests/processors/test_envelopes.py holds the two
-# to the same verdict.
-
-SLACK: Final = 60
-"""Seconds that a token is taken after it expired: clocks differ."""
-
-
-class Verified(NamedTuple):
-    """What a token says, and whose key it was signed with."""
-
-    key_id: str
-    claims: bytes
-
-
-class _Header(Wire, frozen=True):
-    alg: str | None = None
-    crit: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-class _Life(Wire, frozen=True):
-    exp: float | None = None
-
-
-_HEADER: Final = msgspec.json.Decoder(_Header)
-_LIFE: Final = msgspec.json.Decoder(_Life)
 
 
 def verified(token: str, ring: Mapping[str, bytes], now: Micros) -> Verified:
     """Return the claims of a JWT that one key of ``ring`` signed with HS256.
 
-    ``ring`` is key id → key, tried in its order. ``now`` is when the token reached
-    us, so that a verdict is the same whenever it is given. Raises ``Malformed`` for
-    what is no token, ``Unverified`` for one that proves nothing, and
-    ``msgspec.MsgspecError`` for one whose header or claims are not a JSON object.
+    As ``schemas.tokens.verified``, in our errors: ``Malformed`` for what is no token, and
+    ``Unverified`` for one that proves nothing.
     """
-    segments = token.split(".")
-    if len(segments) != 3:  # noqa: PLR2004
-        raise Malformed(f"token: expected 3 segments, found {len(segments)}")
-    header, claims, _ = (_unarmoured(segment) for segment in segments)
-    _check_header(_HEADER.decode(header))
-    signed, _, signature = token.encode().rpartition(b".")
-    for key_id, key in ring.items():
-        if compare_digest(_armoured(digest(key, signed, "sha256")), signature):
-            _check_life(_LIFE.decode(claims), now)
-            return Verified(key_id, claims)
-    raise Unverified(f"token: expected one of {len(ring)} keys to have signed it, none has")
-
-
-def _check_header(header: _Header) -> None:
-    """Hold the token to the one algorithm that we chose; it has no say in that."""
-    if header.alg != "HS256":
-        raise Unverified("token: expected alg HS256, found another or none")
-    if header.crit is not msgspec.UNSET:
-        raise Unverified("token: expected no critical extensions, found some")
-
-
-def _check_life(life: _Life, now: Micros) -> None:
-    if life.exp is not None and now > (life.exp + SLACK) * 1_000_000:
-        raise Unverified("token: expected one that had not expired when it came, found exp past")
-
-
-# "+" and "/" belong to the other alphabet, and RFC 7515 leaves the padding out: they
-# become a character that no alphabet has.
-_ALPHABET: Final = bytes.maketrans(b"-_+/=", b"+/!!!")
-
-
-def _unarmoured(segment: str) -> bytes:
-    """Decode base64url without padding, strictly."""
     try:
-        armoured = segment.encode("ascii").translate(_ALPHABET)
-        return a2b_base64(armoured + b"=" * (-len(armoured) % 4), strict_mode=True)
-    except (NotBase64, UnicodeEncodeError):
-        raise Malformed("token: expected base64url in every segment, found others") from None
+        return tokens.verified(token, ring, now)
+    except tokens.NotAToken as error:
+        raise Malformed(str(error)) from None
+    except tokens.NotVerified as error:
+        raise Unverified(str(error)) from None
 
 
-def _armoured(content: bytes) -> bytes:
-    return urlsafe_b64encode(content).rstrip(b"=")
+# ---- signatures by headers ----------------------------------------------------------
+
+Signing = Callable[[Mapping[str, str], bytes], Signed]
+"""One provider's reading of its signature headers, of ``schemas.signatures``."""
+
+
+def signed_by(raw: Raw, signing: Signing, ring: Mapping[str, bytes]) -> str:
+    """Return ``hmac-sha256:<key id>`` of a webhook, or raise ``Unverified``.
+
+    Its time was judged at the door, by the clock of then.
+    """
+    try:
+        key_id = signer(signing(raw.signature, raw.value), ring)
+    except ValueError as error:
+        raise Unverified(str(error)) from None
+    if key_id is None:
+        raise Unverified(f"signature: expected one of {len(ring)} keys to have made it, none has")
+    return f"hmac-sha256:{key_id}"

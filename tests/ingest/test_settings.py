@@ -66,7 +66,46 @@ def run(directory: Path, *arguments: str, **variables: str) -> subprocess.Comple
     )
 
 
+DOOR = """
+[ingest.webhooks]
+address = "127.0.0.1:0"
+"""
+
+
+def with_webhook(options: str = "{}", account: str = "pepay") -> str:
+    """Give an account deliveries, at a door that is there."""
+    return GOOD.replace(f'"{account}"', f'"{account}"\nwebhook = {options}') + DOOR
+
+
 WRONG_FILES = [
+    (
+        with_webhook().replace(DOOR, ""),
+        "account pepay/main: webhook: nobody listens; set address in [ingest.webhooks]",
+    ),
+    (with_webhook().replace("127.0.0.1:0", "0"), "ingest.webhooks.address: String should match"),
+    (
+        with_webhook('{ tee = true, other = "s3cr3t" }'),
+        "account pepay/main: webhook: expected no options, found other, tee",
+    ),
+    (
+        with_webhook(account="transak"),
+        "account transak/main: webhook: expected keys, by which deliveries are known, found none",
+    ),
+    (
+        with_webhook()
+        .replace('"pepay"', '"satoriex"')
+        .replace("api_key =", 'password = "env:PEPAY_KEY", email =', 1),
+        "account satoriex/main: webhook: this provider sends none; remove it",
+    ),
+    (
+        with_webhook().replace('k1 = "file:/not/ours"', 'k1 = "s3cr3t"'),
+        "accounts.0.keys.k1: expected env:NAME or file:/path, never the secret itself",
+    ),
+    (with_webhook(), "account pepay/main, keys, k1: cannot read /not/ours (No such file"),
+    (
+        with_webhook("{ tee = false }").replace('"pepay"', '"assetpay"'),
+        "account assetpay/main: webhook: a 2xx to this provider approves withdrawals: let your own",
+    ),
     ("", "penstock.toml: accounts: Field required"),
     ("[[accounts", "penstock.toml is not TOML: "),
     (GOOD.replace('"pepay"', '"papay"'), "accounts.0.provider: Value error, expected one of "),
@@ -173,6 +212,19 @@ def test_a_port_that_is_taken_is_one_line(directory: Path) -> None:
     assert end.stderr == (
         f"penstock-ingest: cannot listen on {http} (Address already in use)"
         "; change ingest.http or free the port\n"
+    )
+
+
+def test_a_port_of_webhooks_that_is_taken_is_one_line(directory: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        content = with_webhook().replace("127.0.0.1:0", address).replace("/not/ours", "key")
+        (directory / "penstock.toml").write_text(f'{content}[ingest]\nhttp = "127.0.0.1:0"')
+        end = run(directory)
+    assert end.returncode == 2
+    assert end.stderr == (
+        f"penstock-ingest: cannot listen on {address} (Address already in use)"
+        "; change ingest.webhooks.address or free the port\n"
     )
 
 

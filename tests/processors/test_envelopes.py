@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.envelopes import SLACK, pusher, socketio, verified
+from processors.envelopes import pusher, socketio, verified
 from processors.errors import FrameError, Malformed, UnknownKind, Unverified
+from schemas.tokens import SLACK
 
 SECRET = b"new secret".ljust(64, b".")
 OLDER = b"older secret".ljust(64, b".")
