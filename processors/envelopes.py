@@ -14,7 +14,7 @@ import msgspec
 from processors.errors import Malformed, UnknownKind, Unverified
 from processors.mapper import Wire, Word
 from schemas import tokens
-from schemas.records import Micros, Raw
+from schemas.records import Authority, Micros, Raw
 from schemas.signatures import Signed, signer
 from schemas.tokens import Verified
 
@@ -125,19 +125,30 @@ def verified(token: str, ring: Mapping[str, bytes], now: Micros) -> Verified:
 
 # ---- signatures by headers ----------------------------------------------------------
 
+
+class Proof(NamedTuple):
+    """``Part.authority`` and ``Part.verified`` of what came by webhook."""
+
+    authority: Authority | None
+    verified: str
+
+
 Signing = Callable[[Mapping[str, str], bytes], Signed]
 """One provider's reading of its signature headers, of ``schemas.signatures``."""
 
 
-def signed_by(raw: Raw, signing: Signing, ring: Mapping[str, bytes]) -> str:
-    """Return ``hmac-sha256:<key id>`` of a webhook, or raise ``Unverified``.
+def proof(raw: Raw, signing: Signing, ring: Mapping[str, bytes]) -> Proof:
+    """Return what the signature of a webhook proves: nothing, where we hold no key.
 
-    Its time was judged at the door, by the clock of then.
+    Raises ``Unverified`` where none of our keys made it. Its time was judged at the door,
+    by the clock of then.
     """
+    if not ring:
+        return Proof(None, "tls")
     try:
         key_id = signer(signing(raw.signature, raw.value), ring)
     except ValueError as error:
         raise Unverified(str(error)) from None
     if key_id is None:
         raise Unverified(f"signature: expected one of {len(ring)} keys to have made it, none has")
-    return f"hmac-sha256:{key_id}"
+    return Proof(Authority.SIGNED, f"hmac-sha256:{key_id}")

@@ -1,18 +1,20 @@
 """What every provider owes us. A new provider gets these tests for free.
 
 ``frames/<provider>/socket.jsonl`` holds what came by the socket, ``rest.jsonl`` what was
-polled, ``<path>.expected`` one reviewed outcome for each. To see what a change of a
-mapper would tell, run ``python tests/test_every_provider.py`` and review the difference
-line by line.
+polled, ``webhook.jsonl`` what was delivered, ``<path>.expected`` one reviewed outcome for
+each. To see what a change of a mapper would tell, run ``python
+tests/test_every_provider.py`` and review the difference line by line.
 """
 
 import json
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from hmac import digest
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -31,12 +33,13 @@ from processors.mapper import Keys
 from processors.mappers import MAPPERS
 from processors.pipeline import process
 from schemas.codec import schema_text
-from schemas.records import Event, Fee, Kind, Money, Position, Raw, Via
+from schemas.records import Authority, Event, Fee, Kind, Money, Position, Raw, Via
 from tests.processors.memory import Remembered
 from twins import TWINS
 
 FRAMES = Path(__file__).parent / "frames"
-RECORDINGS = sorted([*FRAMES.glob("*/socket.jsonl"), *FRAMES.glob("*/rest.jsonl")])
+VIA = {"socket": Via.SOCKET, "rest": Via.POLL, "webhook": Via.WEBHOOK}
+RECORDINGS = sorted(path for stem in VIA for path in FRAMES.glob(f"*/{stem}.jsonl"))
 by_recording = pytest.mark.parametrize(
     "path", RECORDINGS, ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
@@ -47,6 +50,16 @@ KEYS = Keys(
     reference_id="r1",
     reference=b"a key of tests, of 32 bytes, this",
 )
+SECRETS = {
+    "assetpay": {"current": b"twin-assetpay-secret", "published": b"current-secret"},
+    "pepay": {"current": b"whsec_twin_current"},
+}
+
+
+def keys_of(provider: str) -> Keys:
+    return replace(KEYS, verification=SECRETS.get(provider, KEYS.verification))
+
+
 PLANTED = ("Planted-Person", "sk_live_planted")
 """A name, and a secret."""
 
@@ -72,26 +85,50 @@ def frame_of(line: Line) -> bytes:
 def raw(path: Path, number: int, frame: bytes | None = None) -> Raw:
     """One line of a recording as ingest would have kept it, or another frame in its place."""
     line = lines(path)[number]
+    signature = line.get("signature", {})
+    if frame is not None and signature:
+        signature = SIGN[path.parent.name](signature, frame)
     received_at = datetime.fromisoformat(line["received_at"]) - EPOCH
     return Raw(
         provider=path.parent.name,
         account="main",
-        environment="sandbox",
-        via=Via.SOCKET if path.stem == "socket" else Via.POLL,
+        environment=line.get("environment", "sandbox"),
+        via=VIA[path.stem],
         route=line.get("route", path.stem),
         kind=Kind.FRAME,
         connection="recorded",
         sequence=number,
         received_at=received_at // timedelta(microseconds=1),
+        signature=signature,
         value=frame_of(line) if frame is None else frame,
     )
+
+
+Signature = Mapping[str, str]
+
+
+def signed_by_pepay(signature: Signature, body: bytes) -> Signature:
+    """Sign altered bytes as the provider would, so that they are read at all."""
+    text = signature["x-pepay-timestamp"].encode() + b"." + body
+    mac = digest(SECRETS["pepay"]["current"], text, "sha256").hex()
+    return {**signature, "x-pepay-signature": mac}
+
+
+def signed_by_assetpay(signature: Signature, body: bytes) -> Signature:
+    time = "2026-03-11T10:00:03.000Z"
+    text = f"altered.{time}.".encode() + body
+    mac = digest(SECRETS["assetpay"]["current"], text, "sha256").hex()
+    return {"x-assetpay-signature": f"t={time},id=altered,s={mac}"}
+
+
+SIGN = {"assetpay": signed_by_assetpay, "pepay": signed_by_pepay}
 
 
 def play(batch: Batch, record: Raw) -> Batch:
     """Process one record on top of a batch, and return what it alone added."""
     alone = Batch(batch, published_at=record.received_at)
     position = Position(f"raw.{record.provider}", 0, record.sequence)
-    process(record, position, MAPPERS[record.provider], KEYS, alone)
+    process(record, position, MAPPERS[record.provider], keys_of(record.provider), alone)
     batch.facts |= alone.facts
     batch.entities |= alone.entities
     return alone
@@ -193,6 +230,7 @@ DOORS = {
     "jwt": "+=!",
     "malformed": "!",
     "damaged part": "+=!",
+    "unverified": "!",
     "unknown": "+!",
     "error": "-",
 }
@@ -216,7 +254,7 @@ def test_every_route_and_silent_kind_was_seen_on_the_wire(provider: str) -> None
         if path.parent.name == provider
         for number, batch in enumerate(played(path))
         if not batch.rejected
-        for part in mapper.open(raw(path, number), KEYS)
+        for part in mapper.open(raw(path, number), keys_of(provider))
     }
     assert seen == mapper.routes.keys() | mapper.silent
 
@@ -229,6 +267,24 @@ def test_a_recording_played_twice_publishes_once(path: Path) -> None:
     ids = [event.id for batch in first for event, _ in batch.events]
     assert len(ids) == len(set(ids)) > 0
     assert not [event.id for batch in again for event, _ in batch.events]
+
+
+@pytest.mark.parametrize("provider", ["assetpay", "transak"])
+def test_a_fact_told_by_socket_and_webhook_is_told_once_and_witnessed(provider: str) -> None:
+    remembered = Batch(Remembered(), published_at=0)
+    told = set()
+    for number in range(len(lines(FRAMES / provider / "socket.jsonl"))):
+        batch = play(remembered, raw(FRAMES / provider / "socket.jsonl", number))
+        told |= {event.id for event, _ in batch.events}
+    recording = FRAMES / provider / "webhook.jsonl"
+    delivered = [
+        play(remembered, raw(recording, number)) for number in range(len(lines(recording)))
+    ]
+    witnesses = [witness for batch in delivered for witness in batch.witnesses]
+    again = {witness.id for witness in witnesses} & told
+    assert again
+    assert again.isdisjoint(event.id for batch in delivered for event, _ in batch.events)
+    assert {(w.via, w.authority) for w in witnesses} == {(Via.WEBHOOK, Authority.SIGNED)}
 
 
 # ---- Avro -------------------------------------------------------------------------------
@@ -286,7 +342,7 @@ PUBLISHED = {
     "assetpay": {
         *("id", "type", "status", "externalId", "error", "revertedBy"),
         *("name", "marketHashName", "assetId", "itemId", "source"),
-        *("chain", "address", "txnHash"),
+        *("chain", "address", "txnHash", "token", "txHash"),
     },
     "pepay": {
         *("id", "type", "status", "substatus", "retailer", "token"),

@@ -1,4 +1,4 @@
-"""AssetPay: trades of game items, the merchant's crypto funding, and market listings.
+"""AssetPay: trades of game items, crypto of users and of the merchant, and market listings.
 
 https://assetpay.gg/docs/reference/types
 https://github.com/assetpaygg/assetpay-sdk/blob/main/src/realtime.ts
@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from processors.envelopes import socketio
+from processors.envelopes import proof, socketio
 from processors.errors import Malformed, UnknownKind
 from processors.mapper import (
     Keys,
@@ -21,13 +21,16 @@ from processors.mapper import (
     Statement,
     Wire,
     Word,
+    is_same,
     micros,
     millis_text,
     money,
+    scaled,
     stake,
 )
 from schemas import records
 from schemas.records import Listing, Money, Raw, Status, Transfer, Via
+from schemas.signatures import assetpay
 from schemas.topics import joined
 
 _USD: Final = "USD"
@@ -47,10 +50,52 @@ _INSIDE: Final = {"trade": "trade", "deposit": "funding", "withdrawal": "funding
 """Event → the member that holds its object; a market event is its own object."""
 
 
-def _open(raw: Raw, _: Keys) -> Iterator[Part]:
+class _Called(Wire, frozen=True):
+    """Body of a callback: what it is about, and no name of an event."""
+
+    trade: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    deposit: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    withdrawal: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_CALLED: Final = msgspec.json.Decoder(_Called)
+_CALLED_KIND: Final = {
+    "trade": "trade",
+    "deposit": "crypto_deposit",
+    "withdrawal": "crypto_withdraw",
+}
+"""Member → kind: users' crypto there, and not the merchant's own of the socket."""
+
+
+def _webhook(raw: Raw, keys: Keys) -> Iterator[Part]:
+    proved = proof(raw, assetpay.signed, keys.verification)
+    called = _CALLED.decode(raw.value)
+    told = {name: getattr(called, name) for name in _CALLED_KIND}
+    for name, content in told.items():
+        if content is not msgspec.UNSET:
+            yield Part(
+                kind=_CALLED_KIND[name],
+                body=bytes(content),
+                pointer=f"/{name}",
+                context=name,
+                authority=proved.authority,
+                verified=proved.verified,
+            )
+    if all(content is msgspec.UNSET for content in told.values()):
+        raise UnknownKind("assetpay has no reading of a callback about something else")
+
+
+def _open(raw: Raw, keys: Keys) -> Iterator[Part]:
+    match raw.via:
+        case Via.SOCKET:
+            return _socket(raw)
+        case Via.WEBHOOK:
+            return _webhook(raw, keys)
+    raise UnknownKind(f"assetpay has no reading of what came by {raw.via}")
+
+
+def _socket(raw: Raw) -> Iterator[Part]:
     """Yield the first argument of an event; others may follow, and say nothing yet."""
-    if raw.via is not Via.SOCKET:
-        raise UnknownKind(f"assetpay has no reading of what came by {raw.via}")
     emitted = socketio(raw.value)
     if not emitted.arguments:
         raise Malformed("$[1]: expected an object, found none")
@@ -283,6 +328,101 @@ def _happened_at(funding: _Funding, status: Status) -> int | None:
     return None if told is None else micros(told)
 
 
+# ---- users' crypto ------------------------------------------------------------------
+
+# https://github.com/assetpaygg/assetpay-sdk/blob/main/src/types/api.ts; the readings of
+# frozen and below_minimum, and the ranks, are ours.
+_CRYPTO_STATUS: Final[Mapping[str, tuple[Status, int]]] = {
+    "awaiting_approval": (Status.CREATED, 0),
+    "pending": (Status.PENDING, 1),
+    "in_review": (Status.PENDING, 1),
+    "approved": (Status.PROCESSING, 2),
+    "sent": (Status.PROCESSING, 3),
+    "frozen": (Status.ON_HOLD, 3),
+    "completed": (Status.COMPLETED, 4),
+    "failed": (Status.FAILED, 4),
+    "below_minimum": (Status.FAILED, 4),
+    "rejected": (Status.DECLINED, 4),
+    "cancelled": (Status.CANCELLED, 4),
+    "refunded": (Status.REFUNDED, 5),
+}
+_CRYPTO_FINAL: Final = 4
+_CENTS: Final = 2
+
+
+class _Crypto(Wire, frozen=True, rename="camel"):
+    id: Word
+    status: Word
+    token: Word
+    amount: Decimal
+    updated_at: datetime
+    amount_cents: Decimal | None = None
+    fee_cents: Decimal | None = None
+    receive_cents: Decimal | None = None
+    crypto_amount: Decimal | None = None
+    chain: str | None = None
+    address: str | None = None
+    tx_hash: str | None = None
+    steam_id: str | None = None
+
+
+def _crypto_deposit(crypto: _Crypto, part: Part, keys: Keys) -> Iterator[Statement]:
+    yield _crypto(crypto, part, keys, "in")
+
+
+def _crypto_withdraw(crypto: _Crypto, part: Part, keys: Keys) -> Iterator[Statement]:
+    yield _crypto(crypto, part, keys, "out")
+
+
+def _crypto(crypto: _Crypto, part: Part, keys: Keys, direction: str) -> Statement:
+    word = crypto.status.lower()
+    status, rank = _CRYPTO_STATUS.get(word, _UNKNOWN)
+    changed_at = micros(crypto.updated_at, "$.updatedAt")
+    payload = Transfer(
+        direction=direction,
+        method="crypto",
+        status=status,
+        provider_status=crypto.status,
+        gross=_gross(crypto),
+        fee=_dollars(crypto.fee_cents, "$.feeCents"),
+        net=_dollars(crypto.receive_cents, "$.receiveCents"),
+        crypto=money(crypto.crypto_amount, crypto.token, "$.cryptoAmount"),
+        network=crypto.chain,
+        address=crypto.address,
+        tx_hash=crypto.tx_hash,
+        counterparty_ref=keys.hashed(crypto.steam_id),
+    )
+    return Statement(
+        payload=payload,
+        action=status,
+        provider_type=part.context,
+        entity_kind="crypto",
+        entity_id=crypto.id,
+        identity=("crypto", crypto.id, word, millis_text(changed_at)),
+        occurred_at=changed_at,
+        status=status,
+        version=(changed_at, 0),
+        rank=rank,
+        is_final=rank >= _CRYPTO_FINAL,
+        stakes=(
+            *_stakes(payload, payload.gross, payload.fee, payload.net),
+            crypto.token,
+            stake(payload.crypto),
+        ),
+    )
+
+
+def _gross(crypto: _Crypto) -> Money | None:
+    cents = crypto.amount_cents
+    if cents is not None and not is_same(crypto.amount, scaled(cents, _CENTS)):
+        raise Malformed("$.amountCents: expected those of $.amount, found others")
+    return money(crypto.amount, _USD, "$.amount")
+
+
+def _dollars(cents: Decimal | None, where: str) -> Money | None:
+    return None if cents is None else money(scaled(cents, _CENTS), _USD, where)
+
+
 # ---- the market ---------------------------------------------------------------------
 
 _ACTIONS: Final = frozenset({"upsert", "patch", "remove", "sync"})
@@ -334,6 +474,8 @@ MAPPER: Final = Mapper(
         "trade": Route(msgspec.json.Decoder(_Trade), _trade),
         "deposit": Route(msgspec.json.Decoder(_Funding), _deposit),
         "withdrawal": Route(msgspec.json.Decoder(_Funding), _withdrawal),
+        "crypto_deposit": Route(msgspec.json.Decoder(_Crypto), _crypto_deposit),
+        "crypto_withdraw": Route(msgspec.json.Decoder(_Crypto), _crypto_withdraw),
         "market": Route(msgspec.json.Decoder(_Market), _market),
     },
 )

@@ -2,16 +2,19 @@
 
 https://docs-alpha.pepay.io/api-spec/realtime/websockets
 https://docs-alpha.pepay.io/api-reference/events/list-events
+https://docs-alpha.pepay.io/api-spec/webhooks
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
 import msgspec
 
-from processors.errors import Malformed
+from processors.envelopes import proof
+from processors.errors import InvalidValue, Malformed
 from processors.mapper import (
     Keys,
     Mapper,
@@ -29,6 +32,7 @@ from processors.mapper import (
     stake,
 )
 from schemas.records import Invoice, Money, Payment, Purchase, Raw, Status, Via
+from schemas.signatures import pepay
 
 # ---- the envelope -------------------------------------------------------------------
 
@@ -72,10 +76,24 @@ class _List(Wire, frozen=True):
 _LIST: Final = msgspec.json.Decoder(_List)
 
 
-def _open(raw: Raw, _: Keys) -> Iterator[Part]:
-    """Yield the objects that changed; a webhook has the envelope of the socket."""
-    if raw.via in {Via.POLL, Via.BACKFILL}:
-        return _listed(raw.value)
+def _open(raw: Raw, keys: Keys) -> Iterator[Part]:
+    """Yield the objects that changed; a webhook has the envelope of the socket, signed."""
+    match raw.via:
+        case Via.POLL | Via.BACKFILL:
+            return _listed(raw.value)
+        case Via.WEBHOOK:
+            return _delivered(raw, keys)
+    return _told(raw)
+
+
+def _delivered(raw: Raw, keys: Keys) -> Iterator[Part]:
+    proved = proof(raw, pepay.signed, keys.verification)
+    for part in _told(raw):
+        _check_network(part, raw.environment)
+        yield replace(part, authority=proved.authority, verified=proved.verified)
+
+
+def _told(raw: Raw) -> Iterator[Part]:
     envelope = _ENVELOPE.decode(raw.value)
     if envelope.object != "event":
         return iter((Part(kind=envelope.object, body=raw.value),))
@@ -116,6 +134,24 @@ def _part(envelope: _Envelope, whole: bytes, pointer: str) -> Part:
 
 def _missing(told: _Told) -> str:
     return f"$.{told.lacks}: expected one in an event, found none"
+
+
+class _Placed(Wire, frozen=True):
+    environment: str | None = None
+
+
+_PLACED: Final = msgspec.json.Decoder(_Placed)
+_NETWORK: Final = {"production": "mainnet", "sandbox": "devnet"}
+
+
+def _check_network(part: Part, environment: str) -> None:
+    """Hold play money apart: an endpoint without an environment of its own gets both networks.
+
+    https://docs-alpha.pepay.io/api-spec/webhooks
+    """
+    told, ours = _PLACED.decode(part.body).environment, _NETWORK[environment]
+    if told is not None and told != ours:
+        raise InvalidValue(f"$.data.object.environment: expected {ours}, found another")
 
 
 # ---- what all three objects share ---------------------------------------------------

@@ -59,10 +59,28 @@ def _socket(raw: Raw, keys: Keys) -> Iterator[Part]:
         yield _signed(event, content, raw, keys)
 
 
-def _signed(event: str, token: str, raw: Raw, keys: Keys) -> Part:
+class _Posted(Wire, frozen=True):
+    data: str
+
+
+_POSTED: Final = msgspec.json.Decoder(_Posted)
+
+
+def _webhook(raw: Raw, keys: Keys) -> Iterator[Part]:
+    """Open a delivery: the token names its own event.
+
+    https://docs.transak.com/features/webhooks
+    """
+    yield _signed(None, _POSTED.decode(raw.value).data, raw, keys)
+
+
+def _signed(event: str | None, token: str, raw: Raw, keys: Keys) -> Part:
     key_id, signed = verified(token, keys.verification, raw.received_at)
     claims = _CLAIMS.decode(signed)
     order = claims.webhook_data
+    event = event or claims.event_id
+    if event is None:
+        raise Malformed("$.data.eventID: expected text, found none")
     return Part(
         kind=event,
         body=signed if order is msgspec.UNSET else bytes(order),
@@ -80,7 +98,10 @@ def _both(event: str, signed_event: str | None) -> str:
     return f"{event} / {signed_event}"
 
 
-_OPENERS: Final[Mapping[Via, Callable[[Raw, Keys], Iterator[Part]]]] = {Via.SOCKET: _socket}
+_OPENERS: Final[Mapping[Via, Callable[[Raw, Keys], Iterator[Part]]]] = {
+    Via.SOCKET: _socket,
+    Via.WEBHOOK: _webhook,
+}
 
 
 def _open(raw: Raw, keys: Keys) -> Iterator[Part]:

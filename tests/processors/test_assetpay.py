@@ -295,6 +295,62 @@ def test_a_market_event_is_about_what_it_names(told: dict[str, Any], entity: str
     assert event_of(market(**told)).entity_id == entity
 
 
-@pytest.mark.parametrize("via", [Via.WEBHOOK, Via.POLL, Via.BACKFILL])
+@pytest.mark.parametrize("via", [Via.POLL, Via.BACKFILL])
 def test_what_came_by_a_path_without_a_reading_is_kept_for_one(via: Via) -> None:
     assert refusal_of(heard('42["trade",{}]', via=via)).startswith("unknown_kind: ")
+
+
+CRYPTO = {
+    "id": "c1",
+    "status": "completed",
+    "token": "USDC",
+    "chain": "ETH",
+    "amount": "25.00",
+    "amountCents": 2500,
+    "cryptoAmount": "25.000000",
+    "updatedAt": "2026-03-11T10:00:02.000Z",
+}
+
+
+def called(name: str = "deposit", **fields: Any) -> Batch:
+    return heard(json.dumps({name: {**CRYPTO, **fields}}), via=Via.WEBHOOK)
+
+
+def test_a_trade_is_the_same_event_by_socket_and_webhook() -> None:
+    by_webhook = heard(json.dumps({"trade": TRADE}), via=Via.WEBHOOK)
+    assert event_of(by_webhook).id == event_of(trade()).id
+    assert event_of(by_webhook).transfer == transfer_of(trade())
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("pending", Status.PENDING),
+        ("frozen", Status.ON_HOLD),
+        ("below_minimum", Status.FAILED),
+        ("REFUNDED", Status.REFUNDED),
+        ("awaiting_approval", Status.CREATED),
+        ("in_review", Status.PENDING),
+        ("approved", Status.PROCESSING),
+        ("rejected", Status.DECLINED),
+        ("cancelled", Status.CANCELLED),
+        ("melted", Status.UNKNOWN),
+    ],
+)
+def test_users_crypto_has_words_of_its_own(word: str, status: Status) -> None:
+    payload = transfer_of(called(status=word))
+    assert (payload.status, payload.provider_status) == (status, word)
+
+
+def test_users_crypto_is_read_in_cents_of_a_dollar() -> None:
+    payload = transfer_of(called("withdrawal", feeCents=100, receiveCents=2400))
+    assert (payload.direction, payload.gross, payload.fee, payload.net) == (
+        "out",
+        Money(Decimal("25.00"), "USD"),
+        Money(Decimal("1.00"), "USD"),
+        Money(Decimal("24.00"), "USD"),
+    )
+
+
+def test_cents_that_are_not_those_of_the_amount_are_malformed() -> None:
+    assert "$.amountCents" in refusal_of(called(amountCents=2501))

@@ -60,13 +60,13 @@ class Reader:
         self.remembered = Batch(Remembered(), NOW)
         self.sequence = 0
 
-    def read(self, frame: str) -> Batch:
+    def read(self, frame: str, via: Via = Via.SOCKET) -> Batch:
         alone = Batch(self.remembered, NOW)
         raw = Raw(
             provider="paymium",
             account="main",
             environment="production",
-            via=Via.SOCKET,
+            via=via,
             route="user",
             kind=Kind.FRAME,
             connection="c",
@@ -294,3 +294,10 @@ def test_what_is_said_to_a_person_stays_in_raw(reader: Reader) -> None:
     (event,) = events(reader.read('42/user,["notice",{"message":"Dear Alice"}]'))
     assert event.notice
     assert (event.notice.topic, event.notice.text) == ("notice", None)
+
+
+def test_an_unsigned_callback_tells_nothing(reader: Reader) -> None:
+    """Whoever knows the address can send one: REST is asked what became of the payment."""
+    body = {"uuid": "8f60c9df", "state": "paid", "amount": "25.00", "currency": "EUR"}
+    batch = reader.read(json.dumps(body), Via.WEBHOOK)
+    assert (batch.events, batch.rejected, batch.witnesses) == ([], [], [])

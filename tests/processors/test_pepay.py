@@ -10,7 +10,18 @@ from processors.batch import Batch
 from processors.mapper import Keys
 from processors.mappers.pepay import MAPPER
 from processors.pipeline import process
-from schemas.records import Event, Invoice, Kind, Money, Position, Purchase, Raw, Status, Via
+from schemas.records import (
+    Authority,
+    Event,
+    Invoice,
+    Kind,
+    Money,
+    Position,
+    Purchase,
+    Raw,
+    Status,
+    Via,
+)
 from tests.processors.memory import Remembered
 
 NOW = 1_734_780_300 * 1_000_000
@@ -218,3 +229,16 @@ def test_a_fact_has_one_id_by_socket_and_webhook() -> None:
 
 def test_the_environment_is_the_accounts_and_not_the_payloads() -> None:
     assert event_of(invoice(environment="mainnet")).environment == "sandbox"
+
+
+def test_a_webhook_proves_nothing_where_we_hold_no_key() -> None:
+    paid = {"object": "invoice", "id": "i", "status": "paid", "environment": "devnet"}
+    event = event_of(told("invoice.updated", paid, via=Via.WEBHOOK))
+    assert (event.authority, event.evidence.verified) == (Authority.BEST_EFFORT, "tls")
+
+
+def test_play_money_at_the_endpoint_of_real_money_is_rejected_whole() -> None:
+    paid = {"object": "invoice", "id": "i", "status": "paid", "environment": "mainnet"}
+    assert refusal_of(told("invoice.updated", paid, via=Via.WEBHOOK)) == (
+        "invalid_value: $.data.object.environment: expected devnet, found another"
+    )

@@ -286,6 +286,6 @@ def test_what_cannot_be_an_amount_is_rejected(field: str, amount: object) -> Non
     assert refusal_of(told(order(**{field: amount}))).startswith(f"invalid_value: $.{field}: ")
 
 
-@pytest.mark.parametrize("via", [Via.WEBHOOK, Via.POLL, Via.BACKFILL])
+@pytest.mark.parametrize("via", [Via.POLL, Via.BACKFILL])
 def test_what_came_by_a_path_without_a_reading_is_kept_for_one(via: Via) -> None:
     assert refusal_of(told(ORDER, via=via)).startswith("unknown_kind: ")
