@@ -41,6 +41,8 @@ async def _run(asked: argparse.Namespace) -> None:
         duplicate=asked.duplicate,
         reorder=asked.reorder,
         damage=asked.damage,
+        forged=asked.forged,
+        old=asked.old,
         public=asked.public,
     )
     twin = TWINS[asked.name](
@@ -53,6 +55,7 @@ async def _run(asked: argparse.Namespace) -> None:
         port=asked.port,
         account=asked.account,
         compress=asked.compress,
+        webhooks=asked.webhooks,
     )
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, twin.over.set)
@@ -89,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--duplicate", type=share, default=0.07, help="share of facts told again")
     add("--reorder", type=share, default=0.02, help="share of facts told late")
     add("--damage", type=share, default=0.02, help="share followed by a damaged frame")
+    add("--webhooks", metavar="URL", help="deliver there too, if the provider has webhooks")
+    add("--forged", type=share, default=0.0, help="share delivered with a forged signature too")
+    add("--old", type=share, default=0.0, help="share delivered with an old signature too")
     add("--public", type=share, default=1.0, help="share also told on unsigned channels")
     return parser
 

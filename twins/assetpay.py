@@ -5,6 +5,7 @@ https://github.com/assetpaygg/assetpay-sdk/blob/main/src/realtime.ts
 """
 
 import asyncio
+import hmac
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Unpack
@@ -19,6 +20,7 @@ from twins.audience import Audience
 from twins.books import NOTHING, Fact
 from twins.chance import dice, falls
 from twins.control import Orders
+from twins.courier import Post, Secrets, Stamp
 from twins.notation import iso
 from twins.provider import Clock, Damage, Publication
 from twins.rotation import Rotation
@@ -57,6 +59,7 @@ class AssetPay:
         self.key = Rotation(API_KEY, clock)
         self._revoked_until = 0.0
         self._ending: set[asyncio.Task[None]] = set()
+        self._secrets = Secrets(API_SECRET, clock)
 
     def routes(self) -> Sequence[web.RouteDef]:
         return (web.get(self.path, self._host.connect),)
@@ -67,6 +70,7 @@ class AssetPay:
             "trades_key": TRADES_KEY,
             "api_secret": API_SECRET,
             "trade_url": TRADE_URL,
+            "webhook_key": API_SECRET,
         }
 
     def orders(self) -> Orders:
@@ -76,6 +80,7 @@ class AssetPay:
             "revoke": lambda order: self.revoke(order.seconds),
             "stop-pings": lambda _: self._host.stop_pings(),
             "attach": lambda _: self.attach(),
+            "rotate-secret": lambda order: self._secrets.rotate(order.seconds),
         }
 
     def happens(self) -> Fact:
@@ -102,6 +107,25 @@ class AssetPay:
     def expire(self) -> None:
         """End the connections that came with a token: theirs is over, a new one is taken."""
         self._end([each for each in self._host.guests.values() if "token" in each.request.query])
+
+    # Webhooks
+
+    def webhook_secrets(self) -> tuple[str, ...]:
+        return self._secrets.now()
+
+    def post(self, fact: Fact, stamp: Stamp) -> Post | None:
+        """Trades alone: the fundings of this twin are the merchant's own.
+
+        https://github.com/assetpaygg/assetpay-sdk/blob/main/src/webhooks.ts
+        """
+        if fact.type != "trade":
+            return None
+        body, time = f'{{"trade":{fact.body}}}', iso(int(stamp.at * 1000))
+        text = f"{stamp.delivery}.{time}.{body}".encode()
+        macs = [hmac.digest(each.encode(), text, "sha256").hex() for each in stamp.secrets]
+        signed = ",".join(f"{name}={mac}" for name, mac in zip(("s", "s1"), macs, strict=False))
+        headers = {"X-AssetPay-Signature": f"t={time},id={stamp.delivery},{signed}"}
+        return Post(body, headers, asks=_is_question(fact))
 
     # Orders of its own
 
@@ -180,9 +204,22 @@ class AssetPay:
                 return {"type": kind, **place, "item": listed, "at": iso(now)}
 
 
+def _is_question(fact: Fact) -> bool:
+    """Whether any 2xx approves the withdrawal."""
+    trade = msgspec.json.decode(fact.body)
+    return (trade["type"].lower(), trade["status"].lower()) == ("withdraw", "initiated")
+
+
 def AssetPayTwin(  # noqa: N802 - reads as the constructor that it is
     *, timers: Timers | None = None, market: float = 0.2, **terms: Unpack[Terms]
 ) -> Twin[AssetPay]:
     """Return an AssetPay twin; see `AssetPay` and `Twin` for the arguments."""
     provider = partial(AssetPay, timers=timers or Timers(), market=market)
-    return Twin("assetpay", provider, CURRENCY_OF, orders=AssetPay.orders, **terms)
+    return Twin(
+        "assetpay",
+        provider,
+        CURRENCY_OF,
+        correspondent=lambda assetpay: assetpay,
+        orders=AssetPay.orders,
+        **terms,
+    )

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from twins.books import Books, Summary
+from twins.courier import Courier
 from twins.door import Door
 from twins.faults import Faults, Order
 from twins.teller import Teller
@@ -27,6 +28,7 @@ class Obedient(Protocol):
     """What can be ordered of a twin."""
 
     books: Books
+    courier: Courier
     orders: Orders
     door: Door
     teller: Teller
@@ -64,6 +66,7 @@ ORDERS: Mapping[str, Callable[[Obedient, Order], Awaitable[object] | None]] = {
     "html": lambda twin, order: twin.door.answer_html(order.seconds),
     "say-nothing": lambda twin, order: twin.door.say_nothing(order.seconds),
     "turn-away": lambda twin, order: twin.door.turn_away(order.code, order.seconds),
+    "webhooks": lambda twin, order: setattr(twin.courier, "url", order.url or None),
     "throttle": lambda twin, order: twin.door.throttle(order.seconds),
 }
 

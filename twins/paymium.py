@@ -18,6 +18,7 @@ from twins.audience import Audience, Listener
 from twins.books import Fact
 from twins.chance import dice, falls, uuid
 from twins.control import Orders
+from twins.courier import Post, Stamp
 from twins.engineio3 import Namespaces, Timers
 from twins.faults import Order
 from twins.paymium_damage import DAMAGES, damages_of
@@ -131,6 +132,17 @@ class Paymium:
             "deny-namespaces": self._deny_namespaces,
             "bulk": self._bulk,
         }
+
+    # The callback of a payment
+
+    def webhook_secrets(self) -> tuple[str, ...]:
+        return ()
+
+    def post(self, fact: Fact, stamp: Stamp) -> Post | None:
+        """Unsigned, so no worse signature can be made: a word in the URL tells who it is."""
+        if fact.type != PAYMENT or stamp.secrets or stamp.is_old:
+            return None
+        return Post(fact.body)
 
     # The streams
 
@@ -310,4 +322,11 @@ def PaymiumTwin(  # noqa: N802 - reads as the constructor that it is
     provider = partial(
         Paymium, timers=timers or Timers(), every_s=every_s, older=older, trading=trading
     )
-    return Twin("paymium", provider, CURRENCY_OF, orders=Paymium.orders, **terms)
+    return Twin(
+        "paymium",
+        provider,
+        CURRENCY_OF,
+        correspondent=lambda paymium: paymium,
+        orders=Paymium.orders,
+        **terms,
+    )

@@ -2,8 +2,10 @@
 
 https://docs-alpha.pepay.io/api-spec/realtime/websockets
 https://docs-alpha.pepay.io/api-reference/events/list-events
+https://docs-alpha.pepay.io/api-spec/webhooks
 """
 
+import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +17,8 @@ from aiohttp import web
 from twins.audience import Audience, Listener
 from twins.books import Fact
 from twins.chance import dice, falls
+from twins.control import Orders
+from twins.courier import Post, Secrets, Stamp
 from twins.notation import iso
 from twins.pepay_damage import DAMAGES, damages_of
 from twins.pepay_lifecycle import CURRENCY_OF, Lifecycles
@@ -25,6 +29,7 @@ from twins.server import Terms, Twin
 
 COMMERCE_KEY = "ck_twin"
 MERCHANT_KEY = "pk_twin"
+WEBHOOK_SECRET = "whsec_twin"  # noqa: S105 - a stand-in's
 TOKEN_LIVES_S = 60
 TOO_MANY = 429
 STREAM_FILTERS = ("order_id", "invoice_id", "customer_id", "wallet_address", "wallet_network")
@@ -81,6 +86,7 @@ class Pepay:
         self._tokens: dict[str, Token] = {}
         self._token_lives_s = token_lives_s
         self.key = Rotation(COMMERCE_KEY, clock)
+        self._secrets = Secrets(WEBHOOK_SECRET, clock)
 
     def routes(self) -> Sequence[web.RouteDef]:
         return (
@@ -91,7 +97,15 @@ class Pepay:
         )
 
     def secrets(self) -> dict[str, str]:
-        return {"api_key": self.key.current, "merchant_key": MERCHANT_KEY}
+        return {
+            "api_key": self.key.current,
+            "merchant_key": MERCHANT_KEY,
+            "webhook_key": WEBHOOK_SECRET,
+        }
+
+    def orders(self) -> Orders:
+        """Return the orders that only this twin knows."""
+        return {"rotate-secret": lambda order: self._secrets.rotate(order.seconds)}
 
     def happens(self) -> Fact:
         fact = self._lifecycles.next(int(self._clock() * 1000))
@@ -121,6 +135,27 @@ class Pepay:
         for listener in self._wishes:
             listener.say(_text(error))
             listener.say(1008)
+
+    # Webhooks
+
+    def webhook_secrets(self) -> tuple[str, ...]:
+        return self._secrets.now()
+
+    def post(self, fact: Fact, stamp: Stamp) -> Post:
+        """https://docs-alpha.pepay.io/api-spec/webhooks-authentication"""
+        timestamp = str(int(stamp.at * 1000))
+        macs = [
+            hmac.digest(secret.encode(), f"{timestamp}.{fact.body}".encode(), "sha256").hex()
+            for secret in stamp.secrets
+        ]
+        names = ("X-Pepay-Signature", "X-Pepay-Signature-Previous")
+        headers = {
+            "X-Pepay-Event": fact.type,
+            "X-Pepay-Event-ID": fact.key[0],
+            "X-Pepay-Timestamp": timestamp,
+            "X-Pepay-Network-Environment": "devnet",
+        }
+        return Post(fact.body, headers | dict(zip(names, macs, strict=False)))
 
     # The stream
 
@@ -251,4 +286,11 @@ def PepayTwin(  # noqa: N802 - reads as the constructor that it is
     """Return a Pepay twin; see `Retention`, `Pepay` and `Twin` for the arguments."""
     reach = Retention(retention, retention_s, snapshot)
     provider = partial(Pepay, retention=reach, announces=announces, token_lives_s=token_lives_s)
-    return Twin("pepay", provider, CURRENCY_OF, **terms)
+    return Twin(
+        "pepay",
+        provider,
+        CURRENCY_OF,
+        correspondent=lambda pepay: pepay,
+        orders=Pepay.orders,
+        **terms,
+    )

@@ -11,6 +11,7 @@ from aiohttp import web
 from twins.audience import Audience
 from twins.books import NOTHING, Books, Summary
 from twins.control import Orders, control
+from twins.courier import Correspondent, Courier
 from twins.door import Door
 from twins.faults import Faults
 from twins.provider import Clock, Provider
@@ -35,6 +36,7 @@ class Terms(TypedDict, total=False):
     account: str
     clock: Clock
     compress: bool
+    webhooks: str | None
 
 
 class Twin(Generic[P]):
@@ -43,8 +45,9 @@ class Twin(Generic[P]):
     `rate` facts a second happen by themselves, none at 0; `facts` bounds their number;
     `storm` makes facts happen at once. What happens follows from `seed` alone: `clock`
     (unix seconds) is asked only for ids and times. `compress` takes permessage-deflate where it
-    is offered: at thousands of frames a second it costs more than the twin. `orders` are those
-    that only this provider knows. Raises OSError if `port` is taken.
+    is offered: at thousands of frames a second it costs more than the twin. `webhooks` is where
+    facts are delivered besides, if the provider has a `correspondent`. `orders` are those that
+    only it knows. Raises OSError if `port` is taken.
     """
 
     def __init__(  # noqa: PLR0913 - each has one meaning and a default
@@ -63,6 +66,8 @@ class Twin(Generic[P]):
         account: str = "main",
         clock: Clock = time,
         compress: bool = False,
+        webhooks: str | None = None,
+        correspondent: Callable[[P], Correspondent | None] = lambda _: None,
         orders: Callable[[P], Orders] = lambda _: {},
     ) -> None:
         self.name, self.account = name, account
@@ -70,7 +75,11 @@ class Twin(Generic[P]):
         self.audience = Audience(self.books, compress=compress)
         self.provider = provider(self.audience, seed, clock)
         self.orders = orders(self.provider)
-        self.teller = Teller(self.provider, self.audience, faults or Faults(), facts, seed)
+        self.courier = Courier(self.books, correspondent(self.provider), clock, seed)
+        self.courier.url = webhooks
+        self.teller = Teller(
+            self.provider, self.audience, self.courier, faults or Faults(), facts, seed
+        )
         self.door = Door(self.provider.refusal)
         self.listening = asyncio.Event()
         self.over = asyncio.Event()  # set to stop a process; set by a failure too
@@ -119,6 +128,7 @@ class Twin(Generic[P]):
         await self._close_port()
         if self._control:
             await self._control.cleanup()
+        await self.courier.close()
         self.books.close()
 
     async def drop(self) -> None:
@@ -169,6 +179,7 @@ class Twin(Generic[P]):
         """Let nothing new happen; return once all that was put off or queued is written."""
         self.teller.fall_quiet()
         await self.audience.written()
+        await self.courier.done()
         return self.books.summary()
 
     async def restart(self, seconds: float) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from twins.audience import Audience
 from twins.books import Fact
 from twins.chance import dice, falls
+from twins.courier import Courier
 from twins.faults import Faults
 from twins.provider import Provider, Publication
 
@@ -25,10 +26,17 @@ class Postponed:
 class Teller:
     """Lets facts happen, `rate` a second, and tells them with the faults of the moment."""
 
-    def __init__(
-        self, provider: Provider, audience: Audience, faults: Faults, facts: int | None, seed: int
+    def __init__(  # noqa: PLR0913, PLR0917 - who tells, to whom, what and how
+        self,
+        provider: Provider,
+        audience: Audience,
+        courier: Courier,
+        faults: Faults,
+        facts: int | None,
+        seed: int,
     ) -> None:
         self.faults = faults
+        self._courier = courier
         self.stalled_until = 0.0  # on the loop's clock
         self.is_quiet = False
         self._provider, self._audience = provider, audience
@@ -90,6 +98,7 @@ class Teller:
             self._audience.tell(fact, each.text + blank, each.listeners, told_as)
         if not published:
             self._audience.tell(fact, "", (), fault)
+        self._courier.deliver(fact, self.faults)
         self._misbehave(fact, fault)
 
     def _misbehave(self, fact: Fact, fault: str | None) -> None:

@@ -18,6 +18,7 @@ from aiohttp import web
 from twins.audience import Audience
 from twins.books import Fact
 from twins.chance import dice, falls
+from twins.courier import Post, Stamp
 from twins.notation import iso
 from twins.provider import Clock, Damage, Publication
 from twins.pusher import Channels, Timers
@@ -80,6 +81,7 @@ class Transak:
             "api_key": API_KEY,
             "api_secret": API_SECRET,
             "access_token": self.access_token,
+            "webhook_key": self.access_token,
         }
 
     def happens(self) -> Fact:
@@ -126,6 +128,24 @@ class Transak:
         claims["jti"] = f"{self._dice.getrandbits(64):016x}"
         self.access_token = _jws.encode(_json.encode(claims), self.access_token)
         return self.access_token
+
+    # Webhooks
+
+    def webhook_secrets(self) -> tuple[str, ...]:
+        return (self._signing_key(),)
+
+    def post(self, fact: Fact, stamp: Stamp) -> Post:
+        """https://docs.transak.com/features/webhooks"""
+        sent: dict[str, Any] = {
+            "webhookData": msgspec.Raw(fact.body.encode()),
+            "eventID": fact.type,
+            "createdAt": iso(int(stamp.at * 1000)),
+        }
+        # Nothing else in a token tells when it was signed: an old one is one that has ended.
+        if stamp.is_old:
+            sent["exp"] = int(stamp.at)
+        token = _jws.encode(_json.encode(sent), stamp.secrets[0], "HS256")
+        return Post(f'{{"data":"{token}"}}')
 
     # Frames
 
@@ -261,4 +281,4 @@ def TransakTwin(  # noqa: N802 - reads as the constructor that it is
         token_lives_s=token_lives_s,
         timers=timers or Timers(),
     )
-    return Twin("transak", provider, CURRENCY_OF, **terms)
+    return Twin("transak", provider, CURRENCY_OF, correspondent=lambda transak: transak, **terms)
