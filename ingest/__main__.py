@@ -71,6 +71,9 @@ async def _run(
         opens = OpenEntities(kafka, _looking_up(accounts))
         stack.push_async_callback(opens.stop)
         feeds = _supervisions(accounts, raw_log, opens, metrics, progress)
+        hears = {str(feed.settings): feed.hear for feed in feeds}
+        for entrance in entrances:
+            entrance.heard = hears[f"{entrance.provider}/{entrance.account}"]
         if entrances and told.ingest.webhooks:
             stack.push_async_callback((await _listen(door, told.ingest.webhooks)).cleanup)
         await _until_stopped(feeds, raw_log, opens, door)

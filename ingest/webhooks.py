@@ -67,6 +67,8 @@ class Entrance:
     ring: Callable[[], Ring]
     """The keys as they are now."""
     metrics: DeliveryMetrics
+    heard: Callable[[bytes], None] = lambda _body: None
+    """Told the body of what was kept: it may be a reference to confirm."""
     _connection: str = field(default_factory=lambda: token_hex(6), init=False)
     _sequence: Iterator[int] = field(default_factory=count, init=False)
     _quiet_until: float = field(default=0.0, init=False)
@@ -169,6 +171,7 @@ class Door:
                 kept = await self._safe(entrance.raw(delivery))
                 if not kept:
                     return "unavailable"
+                entrance.heard(delivery.body)
                 return "questioned" if verdict is Verdict.QUESTION else "kept"
 
     async def _safe(self, raw: Raw) -> bool:

@@ -54,6 +54,7 @@ class House:
     metrics: Metrics
     address: str
     http: aiohttp.ClientSession
+    heard: list[bytes]
 
     async def post(
         self, body: bytes, headers: Headers, path: str = "pepay/shop", method: str = "POST"
@@ -76,7 +77,9 @@ class House:
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
-def entrance(provider: str, account: str, metrics: Metrics, *keys: bytes) -> Entrance:
+def entrance(
+    provider: str, account: str, metrics: Metrics, *keys: bytes, heard: list[bytes]
+) -> Entrance:
     return Entrance(
         provider=provider,
         account=account,
@@ -84,22 +87,25 @@ def entrance(provider: str, account: str, metrics: Metrics, *keys: bytes) -> Ent
         webhook=WEBHOOKS[provider],
         ring=lambda: {f"w{n}": key for n, key in enumerate(keys)},
         metrics=metrics.deliveries(provider, account),
+        heard=heard.append,
     )
 
 
 @asynccontextmanager
 async def open_house() -> AsyncIterator[House]:
     metrics, log = Metrics(), Log()
+    heard: list[bytes] = []
+    others = (name for name in WEBHOOKS if name != "pepay")
     entrances = [
-        entrance("pepay", "shop", metrics, SECRET),
-        entrance("pepay", "other", metrics, OTHER),
-        *(entrance(name, "main", metrics, SECRET) for name in WEBHOOKS if name != "pepay"),
+        entrance("pepay", "shop", metrics, SECRET, heard=heard),
+        entrance("pepay", "other", metrics, OTHER, heard=heard),
+        *(entrance(name, "main", metrics, SECRET, heard=heard) for name in others),
     ]
     door = Door(entrances, metrics.stranger)
     runner, address = await webhooks.serve(door, "127.0.0.1", 0)
     door.admit(log)
     async with aiohttp.ClientSession() as http:
-        yield House(door, log, metrics, address, http)
+        yield House(door, log, metrics, address, http, heard)
     await runner.cleanup()
 
 
@@ -256,6 +262,7 @@ async def test_nothing_is_promised_before_raw_has_it(
 async def test_a_raw_log_that_fails_is_a_delivery_to_be_sent_again(house: House) -> None:
     house.log.broken = True
     assert (await house.post(EVENT, pepay()))[0] == 503
+    assert house.heard == []
 
 
 @pytest.mark.parametrize("ever_open", [True, False])
@@ -524,5 +531,5 @@ async def test_an_unsigned_callback_is_known_by_the_url_that_we_gave(
     house: House, query: str, body: bytes, status: int
 ) -> None:
     assert (await house.post(body, {}, f"paymium/main{query}"))[0] == status
-    assert len(house.log.records) == (status == 200)
+    assert len(house.log.records) == len(house.heard) == (status == 200)
     assert SECRET not in generate_latest(house.metrics.registry)
