@@ -1,7 +1,7 @@
 """What one transaction adds, and what a task must remember to judge it. No I/O."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from schemas.records import (
     ChannelSeen,
@@ -12,6 +12,7 @@ from schemas.records import (
     Micros,
     OpenEntity,
     Rejected,
+    Via,
     Witness,
 )
 
@@ -23,6 +24,17 @@ class Memory(Protocol):
     def observation(self, key: bytes) -> FactSeen | None: ...
     def entity(self, key: bytes) -> EntitySeen | None: ...
     def channel(self, name: str) -> ChannelSeen | None: ...
+
+
+class Further(NamedTuple):
+    """A further path of a fact, the first time that it brought it."""
+
+    provider: str
+    first: Via | None
+    """The path that was first; None where that was counted before."""
+    via: Via
+    behind: float
+    """Seconds after the path that told it; below 0 if it was received before that."""
 
 
 @dataclass(slots=True)
@@ -46,6 +58,7 @@ class Batch:
     channels: dict[str, ChannelSeen] = field(default_factory=dict)
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     """(provider, via) of each fact told again."""
+    further: list[Further] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
     """Provider of each fact told again whose stakes were taken by another recipe."""
 
@@ -77,4 +90,5 @@ class Batch:
         for key, entity in inner.opened.items():
             self.turn(key, entity)
         self.duplicates += inner.duplicates
+        self.further += inner.further
         self.unjudged += inner.unjudged

@@ -10,11 +10,11 @@ from typing import Final
 
 import msgspec
 
-from processors.batch import Batch
+from processors.batch import Batch, Further
 from processors.errors import BeyondHorizon, Conflict, InvalidValue
 from processors.frame import Frame, Place, authority_of, encoded, event_of, witness_of
 from processors.mapper import Part, Statement
-from schemas.codec import path_bit
+from schemas.codec import behind, hundredths, path_bit, via_of
 from schemas.records import (
     Change,
     EntitySeen,
@@ -62,7 +62,7 @@ def tell_fact(
             recipe=statement.recipe,
             is_fact=True,
             paths=path,
-            occurred_at=min(occurred_at, raw.received_at) // 1_000_000,
+            received_at=hundredths(raw.received_at),
             offset=frame.position.offset,
         )
         return
@@ -74,8 +74,15 @@ def tell_fact(
     batch.duplicates.append((raw.provider, raw.via))
     if not seen.paths & path:
         batch.facts[key] = seen._replace(paths=seen.paths | path)
+        batch.further.append(_further(raw, seen))
         if _has_money(statement):
             batch.witnesses.append(witness_of(frame, part, fact_id, batch.published_at))
+
+
+def _further(raw: Raw, seen: FactSeen) -> Further:
+    late = behind(raw.received_at, seen.received_at)
+    told = via_of(seen.paths)
+    return Further(raw.provider, told and (told if late >= 0 else raw.via), raw.via, late)
 
 
 def stakes_hash(stakes: tuple[str | Decimal | None, ...]) -> bytes:
@@ -223,7 +230,7 @@ def tell_observation(
         recipe=statement.recipe,
         is_fact=False,
         paths=0,
-        occurred_at=seconds,
+        received_at=hundredths(raw.received_at),
         offset=frame.position.offset,
     )
     if frame.attempt == 1:  # What is judged late is not the entity's last reading.

@@ -11,6 +11,17 @@ DUPLICATES = Counter("penstock_duplicates", "Facts told again.", ["provider", "v
 UNJUDGED = Counter("penstock_unjudged", "Told again under another recipe.", ["provider"])
 REJECTED = Counter("penstock_rejected", "Parts rejected.", ["provider", "reason"])
 WITNESSES = Counter("penstock_witnesses", "Further paths of facts.", ["provider", "via"])
+FIRST = Counter(
+    "penstock_first_paths",
+    "Facts that came by several paths, by the one that brought them first.",
+    ["provider", "via"],
+)
+BEHIND = Histogram(
+    "penstock_behind_first_path_seconds",
+    "How long after a fact was told another path brought it; 0 if it was received before.",
+    ["provider", "via"],
+    buckets=(*_SECONDS, 900, 3_600, 14_400, 86_400),
+)
 HOLES = Counter("penstock_holes", "Holes written to coverage.", ["provider", "cause"])
 LATENCY = Histogram(
     "penstock_received_to_visible_seconds",
@@ -42,6 +53,10 @@ def committed(batch: Batch, seconds: float, visible_at: int) -> None:
         REJECTED.labels(rejected.provider, rejected.reason).inc()
     for witness in batch.witnesses:
         WITNESSES.labels(witness.provider, witness.via).inc()
+    for further in batch.further:
+        BEHIND.labels(further.provider, further.via).observe(max(further.behind, 0))
+        if further.first:
+            FIRST.labels(further.provider, further.first).inc()
     for hole in batch.coverage:
         if hole.kind == "hole":
             HOLES.labels(hole.provider, hole.cause).inc()

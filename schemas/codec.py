@@ -292,7 +292,7 @@ def decode_open(value: bytes) -> OpenEntity:
 #   u32  entities:  each 16 B key, u16 length, then an entity as below
 #   u16  channels:  each a name, i64 last alive (us), a connection, a cause: texts as above
 #
-# fact, 24 B:  8 B stakes · u8 recipe · u8 flags (1 = fact) · u16 paths · u32 occurred, s
+# fact, 24 B:  8 B stakes · u8 recipe · u8 flags (1 = fact) · u16 paths · u32 received, 10 ms
 #              · i64 offset
 # entity:      u32 sequence · u8 flags (1 = version, 2 = final) · 2 x i64 version · u8 rank
 #              · u32 touched, s · 8 B last observation
@@ -329,14 +329,39 @@ def path_bit(via: Via, authority: Authority) -> int:
     return _PATHS[via, authority]
 
 
+_VIA_OF: Final = {bit: via for (via, _), bit in _PATHS.items()}
+
+
+def via_of(paths: int) -> Via | None:
+    """Return how a fact came that one path alone has brought; None where several have."""
+    return _VIA_OF.get(paths)
+
+
+def hundredths(time: Micros) -> int:
+    """Return a time as ``FactSeen.received_at`` has it."""
+    return time // 10_000 % 2**32
+
+
+def behind(time: Micros, first: int) -> float:
+    """Return by how many seconds a time is behind a ``FactSeen.received_at``.
+
+    Below 0 if it is ahead, which is told up to ten days.
+    """
+    apart = (hundredths(time) - first) % 2**32
+    return (apart if apart < 2**32 - _TEN_DAYS else apart - 2**32) / 100
+
+
+_TEN_DAYS: Final = 10 * 86_400 * 100
+
+
 def pack_fact(fact: FactSeen) -> bytes:
-    stakes, recipe, is_fact, paths, occurred_at, offset = fact
-    return _FACT.pack(stakes, recipe, is_fact, paths, occurred_at, offset)
+    stakes, recipe, is_fact, paths, received_at, offset = fact
+    return _FACT.pack(stakes, recipe, is_fact, paths, received_at, offset)
 
 
 def unpack_fact(packed: bytes) -> FactSeen:
-    stakes, recipe, flags, paths, occurred_at, offset = _FACT.unpack(packed)
-    return FactSeen(stakes, recipe, bool(flags), paths, occurred_at, offset)
+    stakes, recipe, flags, paths, received_at, offset = _FACT.unpack(packed)
+    return FactSeen(stakes, recipe, bool(flags), paths, received_at, offset)
 
 
 def pack_entity(entity: EntitySeen) -> bytes:

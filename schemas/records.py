@@ -520,8 +520,9 @@ class FactSeen(NamedTuple):
     is_fact: bool
     paths: int
     """Bit set of the paths that brought it, by ``codec.path_bit``."""
-    occurred_at: int
-    """Seconds since the epoch; of an observation, when it was received."""
+    received_at: int
+    """When it was first received: hundredths of a second since the epoch, modulo 2^32, which is
+    497 days and so longer than a fact is remembered. ``codec.hundredths`` makes it."""
     offset: int
     """Offset in ``raw.<provider>``, in the partition of the task."""
 

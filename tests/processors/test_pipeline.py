@@ -268,6 +268,30 @@ def test_a_further_path_is_a_witness_the_first_time_only() -> None:
     assert [witness.authority for witness in signed.witnesses] == ["signed"]
 
 
+@pytest.mark.parametrize(
+    ("told", "further"),
+    [
+        ([(Via.SOCKET, 0), (Via.POLL, 61.5)], [("socket", "poll", 61.5)]),
+        ([(Via.POLL, 2), (Via.SOCKET, 0.5)], [("socket", "socket", -1.5)]),
+        (
+            [(Via.SOCKET, 0), (Via.WEBHOOK, 0.25), (Via.POLL, 9)],
+            [("socket", "webhook", 0.25), (None, "poll", 9)],
+        ),
+        ([(Via.SOCKET, 0), (Via.SOCKET, 5)], []),
+        ([(Via.SOCKET, 0), (Via.BACKFILL, 390 * 86_400)], [("socket", "backfill", 390 * 86_400)]),
+    ],
+)
+def test_which_path_was_first_and_how_far_another_was_behind(
+    told: list[tuple[Via, float]], further: list[tuple[str | None, str, float]]
+) -> None:
+    desk = Desk()
+    found = []
+    for via, seconds in told:
+        at = NOW + round(seconds * 1_000_000)
+        found += desk.tell(payment("completed", version=1), via=via, received_at=at).further
+    assert [(one.first, one.via, one.behind) for one in found] == further
+
+
 Told = tuple[str, int | None]
 
 

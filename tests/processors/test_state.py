@@ -84,9 +84,9 @@ def tell(  # noqa: PLR0913 - what a raw record may tell
     """Commit what one raw record received at ``at`` seconds tells."""
     batch = Batch(Remembered(), 0)
     if fact is not None:
-        batch.facts[key(fact)] = FACT._replace(occurred_at=at)
+        batch.facts[key(fact)] = FACT._replace(received_at=at)
     if reading is not None:
-        batch.facts[key(reading)] = READING._replace(occurred_at=at)
+        batch.facts[key(reading)] = READING._replace(received_at=at)
     about = 0 if entity is None else entity
     batch.entities[key(about)] = ENTITY._replace(touched_at=at, is_final=is_final)
     commit(state, batch)

@@ -18,7 +18,7 @@ FACTS = st.builds(
     recipe=st.integers(0, 255),
     is_fact=st.booleans(),
     paths=st.integers(0, 2**16 - 1),
-    occurred_at=U32,
+    received_at=U32,
     offset=I64,
 )
 ENTITIES = st.builds(
