@@ -11,6 +11,7 @@ from penstock import (
     certify_command,
     chaos_command,
     demo_command,
+    gaps_command,
     schemas_command,
     stack_command,
     topics_command,
@@ -36,6 +37,9 @@ app: Final = typer.Typer(
 app.add_typer(stack_command.app, name="stack")
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schemas_command.app, name="schemas")
+app.command("gaps", epilog="Example: penstock gaps --stack default --since 2026-11-01 --open")(
+    gaps_command.command
+)
 app.command("demo", epilog="Example: penstock demo --seconds 20")(demo_command.command)
 app.command("certify", epilog=f"Example: penstock certify {next(iter(FEEDS))} --json")(
     certify_command.command
