@@ -6,6 +6,7 @@ import gc
 import logging
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import faust
@@ -13,12 +14,18 @@ import structlog
 
 from processors.app import application
 from processors.errors import OperatorError
+from processors.key_log import KeyLog
+from processors.late_keys import LateKeys
+from processors.mapper import Mapper
 from processors.mappers import MAPPERS
-from processors.settings import Settings, key_ring, load
+from processors.settings import KeyRing, Settings, key_ring, load
 from processors.store import Buffers
 from processors.task import Work
 from schemas import topics
+from schemas.avro_reader import Reader
 from schemas.codec import confluent
+from schemas.connection import Connection
+from schemas.records import Rejected
 from schemas.registry import Registry, RegistryError, schema_ids
 
 _MISTAKE = 2
@@ -71,17 +78,40 @@ def _free(address: str) -> tuple[str, int]:
 
 
 def _work(settings: Settings) -> Work:
-    prefixes = schema_ids(Registry(settings.registry.url))
+    registry = Registry(settings.registry.url)
+    prefixes = schema_ids(registry)
+    kafka, ring = settings.connection(), key_ring(settings)
+    inputs = {topics.raw(provider): mapper for provider, mapper in MAPPERS.items()}
     return Work(
-        kafka=settings.connection(),
+        kafka=kafka,
         application=settings.processors.application,
         linger=settings.processors.linger_ms / 1000,
-        inputs={topics.raw(provider): mapper for provider, mapper in MAPPERS.items()},
-        keys=key_ring(settings),
+        inputs=inputs,
+        keys=ring,
         prefixes={topic: confluent(number) for topic, number in prefixes.items()},
         state_directory=settings.processors.state_directory,
         buffers=Buffers(),
         turns=asyncio.Semaphore(2),
+        late_keys=_late_keys(settings, registry, kafka, ring, inputs),
+    )
+
+
+def _late_keys(
+    settings: Settings,
+    registry: Registry,
+    kafka: Connection,
+    ring: KeyRing,
+    inputs: Mapping[str, Mapper],
+) -> LateKeys | None:
+    sealed_with = settings.sealed_with()
+    if sealed_with is None:
+        return None
+    return LateKeys(
+        log=KeyLog(kafka, sealed_with, ring),
+        ring=ring,
+        kafka=kafka,
+        inputs=inputs,
+        read=Reader(Rejected, registry.text),
     )
 
 

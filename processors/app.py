@@ -25,12 +25,15 @@ from processors import metrics
 from processors.aiokafka_private import shorten_pauses
 from processors.assignor import ByPartitionNumber
 from processors.errors import OperatorError
+from processors.key_log import KeyLog
 from processors.restore import ANSWER_MS, reached
 from processors.task import Task, Work
 from schemas import topics
 
 _log = structlog.get_logger()
 
+_KEYS_EVERY: Final = 1.0
+"""Seconds between two looks at ``keys``: only what was rejected before waits for them."""
 _STALLED: Final = 60.0
 """Seconds without a commit, while records wait, after which the worker is not live."""
 
@@ -57,12 +60,14 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._work = work
         self._consumer: AIOKafkaConsumer | None = None
         self._assigned: set[TopicPartition] | None = None
+        self._following: asyncio.Task[None] | None = None
         self._generation = 0
         """Counts assignments, so that a take-over that was overtaken is dropped."""
 
     async def run(self) -> None:
         """Read, and hand every record to the task of its partition number."""
         consumer = self._consumer = _consumer(self._work)
+        await self._read_keys()
         consumer.subscribe(list(self._work.topics), listener=self)
         await reached(consumer, self._work.kafka)
         while True:
@@ -72,6 +77,27 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
             for at, records in (await consumer.getmany(timeout_ms=200)).items():
                 if task := self.tasks.get(at.partition):
                     task.put(records)
+
+    async def _read_keys(self) -> None:
+        """Read ``keys`` to its end, and keep reading."""
+        if self._work.late_keys is None:
+            return
+        await self._work.late_keys.log.start()
+        self._following = asyncio.create_task(self._follow(self._work.late_keys.log), name="keys")
+        self._following.add_done_callback(_end_with)
+
+    async def _follow(self, log: KeyLog) -> None:
+        known = 0
+        while True:
+            await asyncio.sleep(_KEYS_EVERY)
+            try:
+                await log.catch_up()
+            except KafkaError:
+                continue  # Whoever needs a key now asks again, and hears it.
+            if log.count > known:
+                known = log.count
+                for task in self.tasks.values():
+                    task.wake()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002
         self._generation += 1
@@ -118,6 +144,9 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
     async def leave(self) -> None:
         """Stop, and tell the group, so that another worker takes over at once."""
         await self.stop()
+        if self._following is not None and self._work.late_keys is not None:
+            self._following.cancel()
+            await self._work.late_keys.log.stop()
         if self._consumer is not None:
             await self._consumer.stop()
 

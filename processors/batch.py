@@ -15,6 +15,7 @@ from schemas.records import (
     Via,
     Witness,
 )
+from schemas.redrive import Redrive
 
 
 class Memory(Protocol):
@@ -53,6 +54,8 @@ class Batch:
 
     An entity that did both is not in it: nothing changed.
     """
+    redriven: list[Redrive] = field(default_factory=list)
+    """Rejected parts that are to be judged again."""
     facts: dict[bytes, FactSeen] = field(default_factory=dict)
     entities: dict[bytes, EntitySeen] = field(default_factory=dict)
     channels: dict[str, ChannelSeen] = field(default_factory=dict)

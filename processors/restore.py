@@ -67,13 +67,13 @@ async def restore(state: State, at: TopicPartition, kafka: Connection) -> int:
     Nobody else may be writing: fence the former owner first. Raises ``OperatorError``
     for a record that cannot be read: what followed it could not be judged.
     """
-    async with _reader(kafka, at) as reader:
+    async with partition_reader(kafka, at) as reader:
         begin = (await reader.beginning_offsets([at]))[at]
         end = (await reader.end_offsets([at]))[at]
         if reason := await _disagreement(state, reader, at, begin, end):
             state.start_over(reason)
         progress = _Progress(at, max(begin, state.tally.offset), end)
-        async for records in _whole(reader, at, progress.begin, end):
+        async for records in between(reader, at, progress.begin, end):
             _take_in(state, records, at)
             progress.tell(len(records), state.tally.offset)
     if progress.records:
@@ -82,7 +82,10 @@ async def restore(state: State, at: TopicPartition, kafka: Connection) -> int:
 
 
 @asynccontextmanager
-async def _reader(kafka: Connection, at: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
+async def partition_reader(
+    kafka: Connection, at: TopicPartition
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """Give a reader of what is committed in one partition."""
     reader = AIOKafkaConsumer(
         **kafka.for_aiokafka(),
         request_timeout_ms=ANSWER_MS,
@@ -110,14 +113,14 @@ async def _disagreement(
         return f"it knows {at.topic} up to {offset}, which now begins at {begin}"
     if offset == begin:
         return None  # The record is gone by retention, and nothing after it.
-    async for records in _whole(reader, at, offset - 1, offset):
+    async for records in between(reader, at, offset - 1, offset):
         if records[0].offset == offset - 1 and crc32(records[0].value or b"") == last:
             return None
         break
     return f"it took in another record than {at.topic} has at offset {offset - 1}"
 
 
-async def _whole(
+async def between(
     reader: AIOKafkaConsumer, at: TopicPartition, begin: int, end: int
 ) -> AsyncIterator[Sequence[ConsumerRecord]]:
     """Yield all committed records from one offset to another, as they are fetched."""

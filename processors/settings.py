@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from processors.errors import OperatorError
 from processors.mapper import Keys
 from schemas.connection import Connection, KafkaSection, Reference
+from schemas.records import SigningKey
+from schemas.sealing import KeysSection, sealing_key
 
 
 class _Section(BaseModel):
@@ -68,7 +70,20 @@ class Settings(BaseModel):
     kafka: KafkaSection = KafkaSection()
     registry: Registry = Registry()
     processors: Processors
+    keys: KeysSection = KeysSection()
     accounts: tuple[Account, ...] = ()
+
+    def sealed_with(self) -> bytes | None:
+        """Return what seals ``keys``, read now; None where no token is minted.
+
+        Raises ``OperatorError``.
+        """
+        if self.keys.seal is None:
+            return None
+        try:
+            return sealing_key(_secret(self.keys.seal, "keys.seal").decode())
+        except ValueError as error:
+            raise OperatorError(f"keys.seal: {error}") from error
 
     def connection(self) -> Connection:
         """Return the way to Kafka, with its secret read now. Raises ``OperatorError``."""
@@ -128,8 +143,14 @@ class KeyRing:
     """The secrets that mapping needs, by account. Never in a ``repr``."""
 
     def __init__(self, listed: Mapping[tuple[str, str], Keys], unlisted: Keys) -> None:
-        self._listed = listed
+        self._listed = dict(listed)
         self._unlisted = unlisted
+
+    def add(self, key: SigningKey) -> None:
+        """Take in a key that was minted while running: the newest of its account."""
+        keys = self.of(key.provider, key.account)
+        newest = {key.key_id: key.token.encode(), **keys.verification}
+        self._listed[key.provider, key.account] = replace(keys, verification=newest)
 
     def of(self, provider: str, account: str) -> Keys:
         """Return an account's keys; of one that is not listed, nothing verifies."""

@@ -22,6 +22,7 @@ from processors.attempts import Attempts
 from processors.batch import Batch
 from processors.errors import OperatorError
 from processors.frame import Delivered, foreign
+from processors.late_keys import LateKeys
 from processors.mapper import Mapper
 from processors.outbox import Outbox
 from processors.pipeline import process
@@ -40,7 +41,7 @@ from schemas.codec import (
     raw_record,
 )
 from schemas.connection import Connection
-from schemas.records import Position
+from schemas.records import Position, Reason
 from schemas.redrive import again
 
 _log = structlog.get_logger()
@@ -54,6 +55,7 @@ OUTPUTS: Final = (
     topics.WITNESSES,
     topics.COVERAGE,
     topics.OPEN,
+    topics.REDRIVE,
     topics.STATE,
 )
 _LAST_TRANSACTION: Final = 10.0
@@ -86,6 +88,9 @@ class Work:
             return self.inputs[topic]
         except KeyError as error:
             raise ValueError(f"no mapper reads {topic}") from error
+
+    late_keys: LateKeys | None = None
+    """None where no provider's key is minted while running."""
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -188,6 +193,7 @@ class Task:
 
     def start(self) -> asyncio.Task[None]:
         """Begin to write transactions; what the returned task raises is about us."""
+        self._arrived.set()  # Keys may have come while nobody owned this.
         self._running = asyncio.create_task(self._run(), name=f"task {self.partition}")
         return self._running
 
@@ -201,6 +207,10 @@ class Task:
         await self._producer.stop()
         if self._state is not None:
             self._state.close()
+
+    def wake(self) -> None:
+        """Let the task look at the keys, also where no record comes."""
+        self._arrived.set()
 
     def put(self, records: Iterable[ConsumerRecord]) -> None:
         """Take records in; beyond a batch, nothing more is read until it is written."""
@@ -220,6 +230,7 @@ class Task:
             if rest > 0 and len(self._waiting) < self._limit:
                 await asyncio.sleep(rest)
             begun = clock()
+            await self._look_again()
             if records := list(self._taken()):
                 await self._transact(records)
 
@@ -240,27 +251,69 @@ class Task:
 
     async def _transact(self, records: list[ConsumerRecord]) -> None:
         begun = time.monotonic()
+        batch = await self._judged(records)
+        await self._write(batch, {record.topic: record.offset + 1 for record in records})
+        metrics.REMEMBERED.labels(self.partition).set(len(self.state))
+        metrics.committed(batch, self.moved_at - begun, time.time_ns() // 1000)
+
+    async def _judged(self, records: Sequence[ConsumerRecord]) -> Batch:
+        """Judge all records; again, if a key of theirs was told and not read yet."""
+        log = self._work.late_keys.log if self._work.late_keys else None
+        known = log.count if log else 0
+        batch = self._tried(records)
+        if log and any(part.reason == Reason.UNVERIFIED for part in batch.rejected):
+            await log.catch_up()
+            if log.count > known:
+                return self._tried(records)
+        return batch
+
+    def _tried(self, records: Sequence[ConsumerRecord]) -> Batch:
         batch = Batch(self.state, time.time_ns() // 1000)
         self._noted.begin({record.topic: record.offset for record in records})
         for record in records:
             self._process(record, batch)
         self._noted.done()
-        read = {record.topic: record.offset + 1 for record in records}
+        return batch
+
+    async def _write(self, batch: Batch, read: Mapping[str, int]) -> None:
+        """Write one transaction; ``read``: topic → the next offset to read."""
         learnt = [pack_state(record) for record in self.state.learnt(batch, read)]
+        at = {TopicPartition(t, self.partition): offset for t, offset in read.items()}
+        offsets = {place: offset for place, offset in at.items() if place in self._inputs}
 
         await self._producer.begin_transaction()
-        offsets = {TopicPartition(t, self.partition): offset for t, offset in read.items()}
         # Both must succeed before the commit: aiokafka does not fail it for a failed batch.
         ends, _ = await asyncio.gather(
-            self._outbox(batch, learnt).written(),
-            self._producer.send_offsets_to_transaction(offsets, self._work.application),
+            self._outbox(batch, learnt).written(), self._send_offsets(offsets)
         )
         await self._producer.commit_transaction()
 
         self.state.apply(learnt, ends[TopicPartition(topics.STATE, self.partition)])
         self.moved_at = time.monotonic()
-        metrics.REMEMBERED.labels(self.partition).set(len(self.state))
-        metrics.committed(batch, self.moved_at - begun, time.time_ns() // 1000)
+
+    async def _send_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
+        if offsets:  # None to aiokafka is a mistake.
+            await self._producer.send_offsets_to_transaction(offsets, self._work.application)
+
+    async def _look_again(self) -> None:
+        """Let be judged again what a key verifies that came since this was last done.
+
+        How far that was is remembered with the last of it: a killed task does it again, and
+        tells nothing twice.
+        """
+        late = self._work.late_keys
+        if late is None:
+            return
+        done = self.state.positions.get(topics.KEYS, 0)
+        minted = list(late.log.since(self.partition, done))
+        if not minted:
+            return
+        at = TopicPartition(topics.REJECTED, self.partition)
+        async for found in late.verified(at, [one.key for one in minted]):
+            now = time.time_ns() // 1000
+            await self._write(Batch(self.state, now, redriven=found), {})
+        position = {topics.KEYS: minted[-1].offset + 1}
+        await self._write(Batch(self.state, time.time_ns() // 1000), position)
 
     def _process(self, record: ConsumerRecord, batch: Batch) -> None:
         position, told, mapper = Position(record.topic, record.partition, record.offset), None, None
@@ -299,6 +352,8 @@ class Task:
         for key, entity in batch.opened.items():
             # Where the account's raw lies: who reads back one account reads one partition.
             outbox.put_at(topics.OPEN, self.partition, key, encode_open(entity) if entity else None)
+        for of, key, value, headers in batch.redriven:
+            outbox.put_at(topics.REDRIVE, of, key, value, headers)
         for packed in learnt:
             outbox.put_at(topics.STATE, self.partition, str(self.partition), packed)
         return outbox

@@ -46,6 +46,8 @@ MET_ONLY_IN: Final = {
         "processors/aiokafka_private.py",
         "processors/app.py",
         "processors/assignor.py",
+        "processors/key_log.py",
+        "processors/late_keys.py",
         "processors/outbox.py",
         "processors/restore.py",
         "processors/task.py",
