@@ -41,7 +41,7 @@ from schemas.codec import (
     raw_record,
 )
 from schemas.connection import Connection
-from schemas.records import Position, Reason
+from schemas.records import Micros, Position, Reason
 from schemas.redrive import again
 
 _log = structlog.get_logger()
@@ -254,7 +254,7 @@ class Task:
         batch = await self._judged(records)
         await self._write(batch, {record.topic: record.offset + 1 for record in records})
         metrics.REMEMBERED.labels(self.partition).set(len(self.state))
-        metrics.committed(batch, self.moved_at - begun, time.time_ns() // 1000)
+        metrics.committed(batch, self.moved_at - begun, _now())
 
     async def _judged(self, records: Sequence[ConsumerRecord]) -> Batch:
         """Judge all records; again, if a key of theirs was told and not read yet."""
@@ -268,7 +268,7 @@ class Task:
         return batch
 
     def _tried(self, records: Sequence[ConsumerRecord]) -> Batch:
-        batch = Batch(self.state, time.time_ns() // 1000)
+        batch = Batch(self.state, _now())
         self._noted.begin({record.topic: record.offset for record in records})
         for record in records:
             self._process(record, batch)
@@ -310,10 +310,9 @@ class Task:
             return
         at = TopicPartition(topics.REJECTED, self.partition)
         async for found in late.verified(at, [one.key for one in minted]):
-            now = time.time_ns() // 1000
-            await self._write(Batch(self.state, now, redriven=found), {})
-        position = {topics.KEYS: minted[-1].offset + 1}
-        await self._write(Batch(self.state, time.time_ns() // 1000), position)
+            if found:
+                await self._write(Batch(self.state, _now(), redriven=found), {})
+        await self._write(Batch(self.state, _now()), {topics.KEYS: minted[-1].offset + 1})
 
     def _process(self, record: ConsumerRecord, batch: Batch) -> None:
         position, told, mapper = Position(record.topic, record.partition, record.offset), None, None
@@ -357,6 +356,10 @@ class Task:
         for packed in learnt:
             outbox.put_at(topics.STATE, self.partition, str(self.partition), packed)
         return outbox
+
+
+def _now() -> Micros:
+    return time.time_ns() // 1000
 
 
 def _disagree(at: TopicPartition, committed: int, remembered: int) -> None:
