@@ -233,9 +233,7 @@ def tell_observation(
         received_at=hundredths(raw.received_at),
         offset=frame.position.offset,
     )
-    if frame.attempt == 1:  # What is judged late is not the entity's last reading.
-        seen = entity or _UNSEEN
-        batch.entities[entity_key] = seen._replace(observed=observed, touched_at=seconds)
+    batch.entities[entity_key] = (entity or _UNSEEN)._replace(observed=observed, touched_at=seconds)
 
 
 _UNSEEN: Final = EntitySeen(

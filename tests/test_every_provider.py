@@ -29,11 +29,12 @@ from hypothesis import strategies as st
 
 from ingest.feeds import FEEDS
 from processors.batch import Batch
-from processors.mapper import Keys
+from processors.mapper import Keys, Mapper
 from processors.mappers import MAPPERS
 from processors.pipeline import process
-from schemas.codec import schema_text
-from schemas.records import Authority, Event, Fee, Kind, Money, Position, Raw, Via
+from schemas.codec import raw_record, schema_text
+from schemas.records import Authority, Event, Fee, Kind, Money, Position, Raw, Rejected, Via
+from schemas.redrive import Again, again, redrive
 from tests.processors.memory import Remembered
 from twins import TWINS
 
@@ -208,6 +209,47 @@ def reviewed(path: Path) -> str:
 
 
 # ---- what every provider owes us --------------------------------------------------------
+
+
+def by_late_mapper(path: Path, wrong: Mapper) -> list[Event]:
+    """What is told if a mapper is wrong first, and all that it rejected is redriven at last."""
+    right, memory = MAPPERS[path.parent.name], Batch(Remembered(), published_at=0)
+    events: list[Event] = []
+    rejected: list[Rejected] = []
+
+    def take(record: Raw, position: Position, mapper: Mapper, told: Again | None = None) -> None:
+        alone = Batch(memory, published_at=record.received_at)
+        process(record, position, mapper, keys_of(right.provider), alone, again=told)
+        memory.facts |= alone.facts
+        memory.entities |= alone.entities
+        events.extend(event for event, _ in alone.events)
+        if told is None:
+            rejected.extend(alone.rejected)
+
+    for number in range(len(lines(path))):
+        take(raw(path, number), Position(f"raw.{right.provider}", 0, number), wrong)
+    for one in rejected:
+        record = redrive(one)
+        about = again(record.headers)
+        take(raw_record(record.headers, record.value), about.of, right, about)
+    return events
+
+
+def meaning(event: Event) -> tuple[str, bytes]:
+    return event.id, msgspec.json.encode(payload_of(event))
+
+
+@by_recording
+def test_what_a_mapper_could_not_read_at_first_is_told_in_the_end_and_once(path: Path) -> None:
+    right = MAPPERS[path.parent.name]
+    timely = [event for batch in played(path) for event, _ in batch.events]
+    late = by_late_mapper(path, replace(right, routes={}, silent=frozenset()))
+    assert sorted(map(meaning, late)) == sorted(map(meaning, timely))
+    facts = sorted(event.id for event in timely if event.is_fact)
+    for kind in right.routes:
+        routes = {name: route for name, route in right.routes.items() if name != kind}
+        ids = [e.id for e in by_late_mapper(path, replace(right, routes=routes)) if e.is_fact]
+        assert sorted(ids) == facts, f"{kind} was read late"
 
 
 def test_feeds_mappers_twins_and_recordings_name_the_same_providers() -> None:

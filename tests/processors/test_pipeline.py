@@ -539,12 +539,14 @@ def test_marks_and_late_frames_do_not_move_coverage() -> None:
     assert (batch.channels, batch.coverage) == ({}, [])
 
 
-def test_a_reading_that_is_judged_late_is_not_the_entitys_last() -> None:
+def test_polled_readings_that_repeat_are_told_once_when_they_are_judged_late_too() -> None:
     desk = Desk()
-    (rejected,) = desk.tell(("weather.new", {"text": "rain"}), via=Via.POLL).rejected
-    desk.tell(("weather", {"text": "sun"}), via=Via.POLL)
-    assert len(desk.redrive(rejected, BETTER).events) == 1
-    assert desk.tell(("weather", {"text": "sun"}), via=Via.POLL).events == []
+    polled = [
+        desk.tell(("weather.new", {"text": text}), via=Via.POLL).rejected
+        for text in ("rain", "rain", "sun", "sun", "rain")
+    ]
+    late = [desk.redrive(rejected, BETTER).events for (rejected,) in polled]
+    assert [len(events) for events in late] == [1, 0, 1, 0, 1]
 
 
 def test_a_mark_that_cannot_be_read_is_rejected_and_stops_nobody() -> None:
