@@ -8,16 +8,14 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from dataclasses import dataclass, replace
 from typing import Final
 
-import msgspec
 from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from processors.errors import FrameError, Unverified
 from processors.key_log import KeyLog
-from processors.mapper import Keys, Mapper
+from processors.mapper import Mapper
+from processors.pipeline import verifies
 from processors.restore import between, partition_reader
 from processors.settings import KeyRing
-from schemas.codec import raw_record
 from schemas.connection import Connection
 from schemas.records import Reason, Rejected, SigningKey
 from schemas.redrive import NotRedriven, Redrive, redrive
@@ -69,15 +67,3 @@ class LateKeys:
         if not mine or mapper is None:
             return False
         return verifies(rejected, mapper, replace(self.ring.of(*owner), verification=mine))
-
-
-def verifies(rejected: Rejected, mapper: Mapper, keys: Keys) -> bool:
-    """Return whether one of ``keys`` signed a rejected frame, whatever else is wrong with it."""
-    headers = [(header.name, header.value) for header in rejected.headers]
-    try:
-        list(mapper.open(raw_record(headers, rejected.value), keys))
-    except Unverified:
-        return False
-    except (FrameError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return True
-    return True

@@ -8,11 +8,12 @@ import msgspec
 
 from processors.batch import Batch
 from processors.coverage import follow_mark
-from processors.errors import Crashed, FrameError, Malformed, UnknownKind
+from processors.errors import Crashed, FrameError, Malformed, UnknownKind, Unverified
 from processors.frame import Frame, rejection_of
 from processors.judging import tell_fact, tell_observation
 from processors.mapper import Keys, Mapper, Part, Statement
-from schemas.records import Kind, Position, Raw
+from schemas.codec import raw_record
+from schemas.records import Kind, Position, Raw, Rejected
 from schemas.redrive import Again
 
 
@@ -95,6 +96,16 @@ def _as_frame_error(error: Exception) -> FrameError:
             return Malformed("$: expected JSON, found one nested too deep to read")
         case _:
             return Malformed("$: expected UTF-8 text, found bytes that are not")
+
+
+def verifies(rejected: Rejected, mapper: Mapper, keys: Keys) -> bool:
+    """Return whether one of ``keys`` signed a rejected frame, whatever else is wrong with it."""
+    headers = [(header.name, header.value) for header in rejected.headers]
+    try:
+        list(mapper.open(raw_record(headers, rejected.value), keys))
+    except _UNREADABLE as error:
+        return not isinstance(error, Unverified)
+    return True
 
 
 def _tell_whole(  # noqa: PLR0913, PLR0917 - as process, for one part

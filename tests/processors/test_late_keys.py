@@ -4,8 +4,8 @@ import pytest
 
 from processors.errors import Malformed, OperatorError, Unverified
 from processors.frame import Frame, rejection_of
-from processors.late_keys import verifies
 from processors.mapper import Keys, Mapper, Part
+from processors.pipeline import verifies
 from processors.settings import KeyRing, Processors, References, Settings
 from schemas.records import Kind, Position, Raw, Rejected, SigningKey, Via
 from schemas.sealing import KeysSection
