@@ -97,7 +97,7 @@ class Keys:
     reference_id: str = field(repr=False)
     reference: bytes = field(repr=False)
     """Key of the hashes that stand for persons, and its id."""
-    places: int | None = None
+    places: int | None = field(default=None, repr=False)
     """Decimals that the provider leaves out of money whose unit it does not document: 2 where
     it counts in hundredths, 0 in whole ones. None: nobody said, and nothing is guessed."""
 
