@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections import defaultdict
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -66,7 +67,7 @@ async def _run(
         runner, address = await probes.serve(app, host, int(port))
         stack.push_async_callback(runner.cleanup)
         _log.info("listening", address=address)
-        raw_log = RawLog(kafka, metrics)
+        raw_log = RawLog(kafka, metrics, told.ingest.spool)
         stack.push_async_callback(raw_log.abandon)
         opens = OpenEntities(kafka, _looking_up(accounts))
         stack.push_async_callback(opens.stop)
@@ -174,13 +175,18 @@ async def _work(
     door: Door,
     starting: Patience,
 ) -> None:
-    await starting.wait(raw_log.start({feed.settings.provider for feed in feeds}))
-    await starting.wait(opens.start())
+    accounts = [(feed.settings.provider, feed.settings.name) for feed in feeds]
+    await starting.wait(raw_log.start(accounts))
+    opening = asyncio.create_task(opens.start())
+    opening.add_done_callback(partial(_pass_on, raw_log.failed))
+    if raw_log.reached.is_set():
+        await starting.wait(asyncio.wait({opening}))
     if starting.stopped:
+        opening.cancel()
         return
     door.admit(raw_log)
     _log.info("following", feeds=[str(feed.settings) for feed in feeds])
-    ends = await _followed(feeds, opens)
+    ends = await _followed(feeds, opens, opening)
     door.shut()
     await raw_log.close()
     if all(ends):
@@ -188,13 +194,25 @@ async def _work(
     _log.info("stopped")
 
 
-async def _followed(feeds: list[Supervision], opens: OpenEntities) -> list[Refused | None]:
-    keeping_up = asyncio.create_task(opens.follow())
+async def _followed(
+    feeds: list[Supervision], opens: OpenEntities, opening: asyncio.Task[None]
+) -> list[Refused | None]:
+    keeping_up = asyncio.create_task(_kept_up(opens, opening))
     try:
         return await asyncio.gather(*(feed.run() for feed in feeds))
     finally:
         keeping_up.cancel()
         await asyncio.wait({keeping_up})
+
+
+async def _kept_up(opens: OpenEntities, opening: asyncio.Task[None]) -> None:
+    await opening
+    await opens.follow()
+
+
+def _pass_on(failed: asyncio.Future[None], task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) and not failed.done():
+        failed.set_exception(error)
 
 
 # ---- what the operator sees ----------------------------------------------------------

@@ -1,5 +1,7 @@
 """The private parts of aiokafka 0.14 that ingest leans on; a test fails when they change."""
 
+import asyncio
+
 from aiokafka import AIOKafkaProducer
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError
@@ -34,3 +36,16 @@ def answered_within(producer: AIOKafkaProducer, milliseconds: int) -> None:
     """
     producer.client._request_timeout_ms = milliseconds  # noqa: SLF001
     producer._sender._request_timeout_ms = milliseconds  # noqa: SLF001
+
+
+async def dropped(producer: AIOKafkaProducer, seconds: float) -> None:
+    """End a producer that ``stop`` did not end in time, with whatever it holds.
+
+    It would go on trying to deliver that, beside the one that follows it.
+    """
+    sender = producer._sender.sender_task  # noqa: SLF001
+    if sender is None or sender.done():
+        return
+    sender.cancel()
+    await producer.client.close()
+    await asyncio.wait({sender}, timeout=seconds)

@@ -1,5 +1,6 @@
 """The records of one connection or REST loop: numbered, appended, told when acknowledged."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,20 +13,25 @@ import structlog
 
 from ingest.credentials import struck
 from ingest.feed import Call, Cursor, Feed, Keep
+from ingest.lane import Spooled, Ticket
 from ingest.metrics import FeedMetrics
-from ingest.raw_log import Ticket
 from schemas.records import Closed, Kind, Micros, Raw, Recovered, Via
 
 _log = structlog.get_logger()
 
 Acknowledged = Callable[[Kind, Keep | None, Cursor | None], None]
-"""Told what raw has on every in-sync replica: the kind, and of a frame itself and its cursor."""
+"""Told what raw has, or a disk from which it goes to raw: the kind, and of a frame itself and
+its cursor. Another process reads its cursors from raw, and so begins behind none of these."""
 
 
 class Log(Protocol):
     """Where raw records go, in order, and are found again: ``raw_log`` says the details."""
 
+    reached: asyncio.Event
+    """Set once raw can be read."""
+
     async def append(self, raw: Raw) -> Ticket: ...
+    async def room(self, provider: str, account: str) -> None: ...
     def tail(self, provider: str, account: str) -> AsyncIterator[list[Raw]]: ...
 
 
@@ -97,15 +103,13 @@ class RawJournal:
         read = self.feed.cursor if self._is_whole else None
         cursor = read(frame.frame) if frame and read else None
         ticket = await self.raw_log.append(raw)
-        ticket.add_done_callback(partial(self._settled, kind, len(value), frame, cursor))
+        ticket.add_done_callback(partial(self._settled, kind, frame, cursor))
 
     def _settled(
-        self, kind: Kind, size: int, frame: Keep | None, cursor: Cursor | None, ticket: Ticket
+        self, kind: Kind, frame: Keep | None, cursor: Cursor | None, ticket: Ticket
     ) -> None:
-        if ticket.cancelled() or ticket.exception():
-            return  # The raw log ends the process.
-        self.metrics.records[kind].inc()
-        self.metrics.bytes.inc(size)
+        if ticket.cancelled() or not isinstance(ticket.exception(), Spooled | None):
+            return
         self.acknowledged(kind, frame, cursor)
 
     def _show(self, kind: Kind) -> None:

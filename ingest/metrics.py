@@ -30,6 +30,10 @@ class FeedMetrics:
     answer_seconds: Histogram
     rounds: dict[str, Counter]
     waited: Counter
+    spool_bytes: Gauge
+    spool_age: Gauge
+    spool_cut: Counter
+    full: Gauge
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,30 @@ class Metrics:
             _FEED,
             registry=registry,
         )
+        self._spool_bytes = Gauge(
+            f"{_PREFIX}_spool_bytes",
+            "Bytes on disk that raw has not acknowledged; 0 while Kafka is well",
+            _FEED,
+            registry=registry,
+        )
+        self._spool_age = Gauge(
+            f"{_PREFIX}_spool_age_seconds",
+            "Since the oldest record on disk was received",
+            _FEED,
+            registry=registry,
+        )
+        self._spool_cut = Counter(
+            f"{_PREFIX}_spool_cut_bytes",
+            "Bytes on disk that an earlier process had not written whole",
+            _FEED,
+            registry=registry,
+        )
+        self._full = Gauge(
+            f"{_PREFIX}_spool_full",
+            "1 while reading stands still because neither Kafka nor the disk takes anything",
+            _FEED,
+            registry=registry,
+        )
         self.in_flight = Gauge(
             f"{_PREFIX}_in_flight_bytes",
             "Bytes on their way that raw has not acknowledged",
@@ -157,6 +185,10 @@ class Metrics:
             answer_seconds=self._answer_seconds.labels(*feed),
             rounds={outcome: self._rounds.labels(*feed, outcome) for outcome in ROUNDS},
             waited=self._waited.labels(*feed),
+            spool_bytes=self._spool_bytes.labels(*feed),
+            spool_age=self._spool_age.labels(*feed),
+            spool_cut=self._spool_cut.labels(*feed),
+            full=self._full.labels(*feed),
         )
 
     def deliveries(self, provider: str, account: str) -> DeliveryMetrics:

@@ -1,173 +1,131 @@
 """The raw topics: appending in order, and finding where an account stopped.
 
-Ingest meets Kafka here and nowhere else. https://aiokafka.readthedocs.io/en/stable/producer.html
+Ingest appends here and nowhere else. https://aiokafka.readthedocs.io/en/stable/consumer.html
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import suppress
-from functools import partial
-from time import monotonic
+from typing import Any, Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from ingest.aiokafka_private import answered_within, knock
 from ingest.errors import OperatorError
+from ingest.lane import Lane, Ticket
 from ingest.metrics import Metrics
+from ingest.outlet import RECORD_OVERHEAD, Outlet
+from ingest.settings import SpoolSection
+from ingest.spool import Spool
 from schemas import topics
-from schemas.codec import raw_headers, raw_record
+from schemas.codec import raw_record
 from schemas.connection import Connection
 from schemas.records import Raw
 
+__all__ = ["RawLog", "Ticket"]
+
 _log = structlog.get_logger()
 
-Ticket = asyncio.Future[object]
-"""Done when raw has acknowledged the record, on every in-sync replica."""
-
-IN_FLIGHT_BYTES = 8 * 2**20
-_RECORD_OVERHEAD = 64 * 2**10
-_BATCH_BYTES = 256 * 2**10
-_SURVIVES_MS = 120_000
-"""How long a partition may have no leader, or take nothing, before we end. aiokafka retries an
-idempotent batch for ever otherwise."""
-_ANSWER_MS = 15_000
-"""How long a broker may take for an answer: then another one may lead, and is asked."""
-_ABANDON_WITHIN = 2.0
-_RETRY_START = 1.0
-_SAY_EVERY = 5
-_SLOW = 5.0
-_SAY_AGAIN = 60.0
-"""Seconds: one line per outage, and not one per record that was in flight."""
+_REACHED_WITHIN: Final = 3.0
+"""Seconds for a broker to answer before feeds begin without one."""
+_DRAIN_WITHIN: Final = 10.0
+"""Seconds for raw to take everything when we are asked to stop; then it stays on disk."""
 _TAIL = 1_000
 _LONGEST_PIECE = 16_000
 """Records read at once: they are held in memory."""
 
 
 class RawLog:
-    """The one producer of this process."""
+    """The way of every record of this process: to raw, or to disk while Kafka is away."""
 
-    def __init__(self, kafka: Connection, metrics: Metrics) -> None:
+    def __init__(self, kafka: Connection, metrics: Metrics, spool: SpoolSection) -> None:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Raises ``OperatorError`` once a record could not be appended."""
+        """Raises ``OperatorError`` once nothing can be appended, for a reason that stays."""
         self._kafka = kafka
         self._metrics = metrics
-        self._partitions: dict[str, int] = {}
-        self._in_flight = 0
-        self._room = asyncio.Event()
-        self._quiet_until = 0.0
-        self._producer: AIOKafkaProducer = None
-        """None until started."""
+        self._settings = spool
+        self._outlet = Outlet(kafka, metrics)
+        self.reached = self._outlet.reached
+        """Set once a broker has answered; until then nothing can be read."""
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, providers: Iterable[str]) -> None:
-        """Wait for the broker, and check that the raw topics are there."""
-        attempt = 0
-        while self._producer is None:
-            self._producer = await self._started(attempt)
-            attempt += 1
-        await self._look_up(self._producer, providers)
+    async def start(self, accounts: Iterable[tuple[str, str]]) -> None:
+        """Take the spools of these accounts, and reach for the broker.
 
-    async def _look_up(self, producer: AIOKafkaProducer, providers: Iterable[str]) -> None:
-        try:
-            # All topics, and not ours by name: a broker may create what it is asked about.
-            cluster = await producer.client.fetch_all_metadata()
-        except KafkaError as error:
-            raise OperatorError(f"kafka on {self._kafka} went away; start again") from error
-        for provider in providers:
-            topic = topics.raw(provider)
-            partitions = cluster.partitions_for_topic(topic)
-            if not partitions:
-                raise OperatorError(
-                    f"topic {topic} is missing on {self._kafka}; run: penstock topics apply"
-                )
-            self._partitions[topic] = len(partitions)
+        Returns without one, too, after ``_REACHED_WITHIN``. Raises ``OperatorError`` where a
+        spool is in use, the broker refuses us, or has no raw topic.
+        """
+        wanted = list(accounts)
+        for provider, account in wanted:
+            self._lanes[provider, account] = await self._lane(provider, account)
+        self._tend(self._outlet.run({provider for provider, _ in wanted}))
+        for lane in self._lanes.values():
+            self._tend(lane.run())
+        reaching = asyncio.create_task(self.reached.wait())
+        waited: set[asyncio.Future[Any]] = {reaching, self.failed}
+        await asyncio.wait(waited, timeout=_REACHED_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+        reaching.cancel()
 
-    async def _started(self, attempt: int) -> AIOKafkaProducer | None:
-        producer = AIOKafkaProducer(
-            **self._kafka.for_aiokafka(),
-            client_id="penstock-ingest",
-            acks="all",
-            enable_idempotence=True,
-            max_batch_size=_BATCH_BYTES,
-            max_request_size=topics.MAX_RAW_BYTES + _RECORD_OVERHEAD,
-            request_timeout_ms=_SURVIVES_MS,
-        )
-        answered_within(producer, _ANSWER_MS)
-        try:
-            await producer.start()
-        except (KafkaError, OSError):
-            await producer.stop()
-            await knock(self._kafka)
-            if attempt % _SAY_EVERY == 0:
-                _log.warning("waiting for kafka", bootstrap_servers=str(self._kafka))
-            await asyncio.sleep(_RETRY_START)
-            return None
-        except asyncio.CancelledError:
-            await producer.stop()
-            raise
-        return producer
+    async def _lane(self, provider: str, account: str) -> Lane:
+        name = f"{provider}/{account}"
+        directory = self._settings.directory / provider / account
+        spool = await asyncio.to_thread(Spool, directory, fsync=self._settings.fsync)
+        metrics = self._metrics.of(provider, account)
+        metrics.spool_cut.inc(spool.cut)
+        if spool.size or spool.cut:
+            _log.warning(
+                "records of an earlier process wait on disk",
+                feed=name,
+                bytes=spool.size,
+                cut_bytes=spool.cut,
+            )
+        return Lane(name, spool, self._outlet, metrics, self._settings)
+
+    def _tend(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) and not self.failed.done():
+            self.failed.set_exception(error)
 
     async def append(self, raw: Raw) -> Ticket:
-        """Hand a record over, and return its ticket.
+        """Hand a record of a started account over, and return its ticket.
 
-        Records of one caller keep their order. Waits while more than ``IN_FLIGHT_BYTES``
-        are on their way, so that memory is bounded. Raises ``OperatorError``.
+        Records of one account keep their order. Waits while too many bytes are on their way,
+        so that memory is bounded. The ticket is done when raw has acknowledged the record on
+        every in-sync replica, or, while Kafka is slow or away, once it is fsynced on a disk
+        that outlives the pod (``ingest.spool.persistent``); on a disk that does not, the ticket
+        raises ``Spooled``: raw will have it later, unless the disk is lost. Raises ``Full``
+        for a frame that neither Kafka nor the disk has room for.
         """
-        size = len(raw.value)
-        while self._in_flight and self._in_flight + size > IN_FLIGHT_BYTES:
-            self._room.clear()
-            await self._room.wait()
-        self._weigh(size)
-        ticket = await self._sent(raw)
-        ticket.add_done_callback(partial(self._settled, size, monotonic()))
-        return ticket
+        return await self._lanes[raw.provider, raw.account].append(raw)
 
-    async def _sent(self, raw: Raw) -> Ticket:
-        topic = topics.raw(raw.provider)
-        try:
-            ticket: Ticket = await self._producer.send(
-                topic,
-                value=raw.value,
-                key=raw.account.encode(),
-                partition=topics.partition_of(raw.account, self._partitions[topic]),
-                timestamp_ms=raw.received_at // 1000,
-                headers=raw_headers(raw),
-            )
-        except KafkaError as error:
-            raise _lost(topic, error) from error
-        return ticket
-
-    def _weigh(self, size: int) -> None:
-        self._in_flight += size
-        self._metrics.in_flight.set(self._in_flight)
-        if size < 0:
-            self._room.set()
-
-    def _settled(self, size: int, sent_at: float, ticket: Ticket) -> None:
-        self._weigh(-size)
-        if ticket.cancelled() or self.failed.done():
-            return
-        if error := ticket.exception():
-            self.failed.set_exception(_lost("raw", error))
-        else:
-            self._took(monotonic() - sent_at)
-
-    def _took(self, seconds: float) -> None:
-        self._metrics.append_seconds.observe(seconds)
-        if seconds > _SLOW and monotonic() > self._quiet_until:
-            self._quiet_until = monotonic() + _SAY_AGAIN
-            _log.warning("kafka was slow to acknowledge", seconds=round(seconds, 1))
+    async def room(self, provider: str, account: str) -> None:
+        """Wait until frames of an account are taken again, after ``Full``."""
+        await self._lanes[provider, account].room()
 
     async def close(self) -> None:
-        """Wait until everything is acknowledged."""
-        if self._producer is not None:
-            await self._producer.stop()
+        """Wait until raw has everything, or the disk what raw does not take in time."""
+        lanes = self._lanes.values()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_WITHIN):
+                await asyncio.gather(*(lane.until_empty() for lane in lanes))
+        await asyncio.gather(*(lane.until_saved() for lane in lanes))
+        if left := [lane.name for lane in lanes if not lane.is_empty]:
+            _log.warning("records wait on disk; start again to send them", feeds=left)
 
     async def abandon(self) -> None:
-        """Let go of the broker, whatever is still in flight. After ``close``, do nothing."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.close(), _ABANDON_WITHIN)
+        """Let go of the broker and the disk, whatever is still in flight."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for lane in self._lanes.values():
+            await lane.close()
         if not self.failed.cancel():
             self.failed.exception()  # Said already; not to be said again when it is collected.
 
@@ -180,11 +138,11 @@ class RawLog:
         mark of the last hour says all that is to be known.
         """
         topic = topics.raw(provider)
-        place = TopicPartition(topic, topics.partition_of(account, self._partitions[topic]))
+        place = TopicPartition(topic, topics.partition_of(account, self._outlet.partitions[topic]))
         consumer = AIOKafkaConsumer(
             **self._kafka.for_aiokafka(),
             client_id="penstock-ingest",
-            max_partition_fetch_bytes=topics.MAX_RAW_BYTES + _RECORD_OVERHEAD,
+            max_partition_fetch_bytes=topics.MAX_RAW_BYTES + RECORD_OVERHEAD,
         )
         try:
             await consumer.start()
@@ -217,10 +175,3 @@ async def _records(
             if position <= record.offset < end and record.key == account.encode()
         )
     return found
-
-
-def _lost(topic: str, error: BaseException) -> OperatorError:
-    return OperatorError(
-        f"{topic} did not take a record ({type(error).__name__})"
-        "; look at the broker, then start again"
-    )

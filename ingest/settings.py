@@ -3,10 +3,10 @@
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest import credentials, feed
@@ -39,10 +39,30 @@ class Webhooks(_Section):
     """Where deliveries are taken; port 0 is any. TLS is for who stands in front."""
 
 
+class SpoolSection(_Section):
+    """Where frames wait on disk while Kafka is slow or away."""
+
+    directory: Path = Path("spool")
+    """A relative path is beside the settings file. One process per account may use it."""
+    max_bytes: int = Field(default=2**30, ge=2**20)
+    """Of one account. Beyond that reading stops, and the hole is on ``coverage``."""
+    fsync: bool = True
+    """Whether what waits survives a power cut; a killed process it survives anyway."""
+    persistent: bool = False
+    """Whether the disk outlives the pod: then a webhook is answered once it is on it."""
+
+    @model_validator(mode="after")
+    def _durable(self) -> Self:
+        if self.persistent and not self.fsync:
+            raise ValueError("persistent needs fsync")
+        return self
+
+
 class Ingest(_Section):
     http: str = Field(default="127.0.0.1:9464", pattern=r"^[^:]+:\d{1,5}$")
     """Where ``/metrics`` and ``/health`` listen; port 0 is any."""
     webhooks: Webhooks | None = None
+    spool: SpoolSection = SpoolSection()
 
 
 class Account(_Section):
@@ -117,7 +137,14 @@ def load(path: Path | None = None) -> Settings:
         _check(account, path)
         _check_webhook(account, settings.ingest, path)
     _check_names(settings.accounts, path)
-    return settings
+    return _beside(path, settings)
+
+
+def _beside(path: Path, settings: Settings) -> Settings:
+    directory = path.resolve().parent / settings.ingest.spool.directory
+    spool = settings.ingest.spool.model_copy(update={"directory": directory})
+    ingest = settings.ingest.model_copy(update={"spool": spool})
+    return settings.model_copy(update={"ingest": ingest})
 
 
 def chosen(settings: Settings, providers: Iterable[str]) -> tuple[Account, ...]:

@@ -53,6 +53,7 @@ _REPEATED = 2
 """Endings in a row as if somebody else took our place, after which they are an error."""
 _SOONER = 1.0
 """Seconds: a token ends there, where it was granted, before it ends by our clock."""
+_LOOK_EVERY = 10.0
 _DIAL_WITH_LEFT = 60.0
 """Seconds that a token must live for a dial."""
 
@@ -117,6 +118,8 @@ class Supervision:
         """Follow the feed until a stop is asked (None), or until it is refused."""
         self.progress.ready(self._name, ready=False)
         self.progress.expect(self._name)
+        if refused := await self._follow_unrecalled():
+            return refused
         await self._recall()
         if self._rest is None:
             return await self._follow()
@@ -134,6 +137,29 @@ class Supervision:
             raise
         return following.result()
 
+    async def _follow_unrecalled(self) -> Refused | None:
+        """Follow the socket alone as long as raw cannot be read: what is told waits on disk.
+
+        Then it is dialled anew from where an earlier process had come: no frame of these
+        connections moves the cursor, since nothing was read back for them.
+        """
+        if self.raw_log.reached.is_set() or not Recall(self.feed).is_needed:
+            return None
+        rest, self._rest = self._rest, None
+        until, self.patience = self.patience, Patience()
+        reaching = asyncio.create_task(self._stop_when_reached(self.patience))
+        try:
+            return await self._follow()
+        finally:
+            if not reaching.done():
+                until.stop()
+            reaching.cancel()
+            self._rest, self.patience = rest, until
+
+    async def _stop_when_reached(self, patience: Patience) -> None:
+        await self.raw_log.reached.wait()
+        patience.stop()
+
     async def _follow(self) -> Refused | None:
         while not self.patience.stopped:
             try:
@@ -150,7 +176,7 @@ class Supervision:
     async def _recall(self) -> None:
         """Find how far an earlier process had come, by what it left in raw."""
         recall = Recall(self.feed)
-        if not recall.is_needed:
+        if not recall.is_needed or self.patience.stopped:
             return
         async for piece in self.raw_log.tail(self.settings.provider, self.settings.name):
             recall.take(reversed(piece))
@@ -163,6 +189,7 @@ class Supervision:
             self.confirm(reference)
 
     async def _connect(self) -> None:
+        await self._have_room()
         await self._afford(self._read().url)
         account = await self.patience.wait(self._authorized(_DIAL_WITH_LEFT))
         if account is None:
@@ -290,6 +317,16 @@ class Supervision:
         if frame and frame.useful:
             self._backoff.kept()
         self._advance(cursor)
+
+    async def _have_room(self) -> None:
+        """Wait where neither Kafka nor the disk takes frames: it is no lack of progress."""
+        room = asyncio.ensure_future(self.raw_log.room(self.settings.provider, self.settings.name))
+        try:
+            while not (room.done() or self.patience.stopped):
+                self.progress.expect(self._name)
+                await self.patience.wait(asyncio.wait({room}, timeout=_LOOK_EVERY))
+        finally:
+            room.cancel()
 
     async def _afford(self, url: str) -> None:
         now = asyncio.get_running_loop().time()

@@ -42,6 +42,7 @@ MET_ONLY_IN: Final = {
     "aiokafka": {
         "ingest/aiokafka_private.py",
         "ingest/open_entities.py",
+        "ingest/outlet.py",
         "ingest/raw_log.py",
         "processors/aiokafka_private.py",
         "processors/app.py",
@@ -77,6 +78,8 @@ AIOKAFKA_PUBLIC: Final = {
 MAY_READ: Final = {
     "ingest/settings.py",
     "ingest/credentials.py",
+    # What waits on disk while Kafka is away.
+    "ingest/spool.py",
     "processors/settings.py",
     "processors/credentials.py",
     # What a task keeps on its own disk.

@@ -33,7 +33,7 @@ _TICK: Final = 0.2
 _PATIENCE: Final = 90.0
 _WORTH_TELLING: Final = 1.0
 _WRITTEN: Final = frozenset({"penstock_ingest_frames_total", "penstock_events_total"})
-_IN_FLIGHT: Final = frozenset({"penstock_ingest_in_flight_bytes"})
+_IN_FLIGHT: Final = frozenset({"penstock_ingest_in_flight_bytes", "penstock_ingest_spool_bytes"})
 
 T = TypeVar("T")
 Figures = list[tuple[int, list[float], str]]

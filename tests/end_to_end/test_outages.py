@@ -1,6 +1,9 @@
 """Ingest while Kafka, or ingest itself, is away: in order, and nothing that can be had is lost."""
 
 import asyncio
+import os
+import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,9 +15,12 @@ import pytest
 
 from penstock.preparation import prepare
 from penstock.stack import Stack, local_stack
+from penstock.stack_record import LocalProcess
 from schemas.records import Kind
-from tests.end_to_end.test_raw import ingest, kept, until_kept
+from tests.end_to_end.test_raw import hashes, ingest, kept, until, until_kept
 from twins import TWINS
+from twins.provider import Provider
+from twins.server import Twin
 
 
 @pytest.fixture
@@ -27,7 +33,7 @@ def bare_stack(tmp_path: Path) -> Iterator[Stack]:
 @pytest.fixture
 def fragile_stack(bare_stack: Stack) -> Stack:
     """Give a stack whose broker may be killed."""
-    prepare(bare_stack, ["pepay"])
+    prepare(bare_stack, ["pepay", "transak"])
     return bare_stack
 
 
@@ -55,6 +61,93 @@ async def test_a_killed_broker_delays_frames_and_neither_loses_nor_reorders_them
         raw.value for _, raw in kept(fragile_stack, "pepay", "shop") if raw.kind is Kind.FRAME
     ]
     assert [sha256(frame).hexdigest() for frame in frames] == sent
+
+
+async def play_on(twin: Twin[Provider], directory: Path, told: int) -> None:
+    """Let the twin tell so many facts, and wait until they all are on disk."""
+    await twin.storm(told)
+    before = -1
+    while (now := on_disk(directory)) != before or not now:
+        before = now
+        await asyncio.sleep(0.5)  # Between two looks: that it stands still is what is asked.
+
+
+def on_disk(directory: Path) -> int:
+    return sum(file.stat().st_size for file in directory.rglob("*.segment"))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("away", [signal.SIGSTOP, signal.SIGKILL])
+async def test_ingest_that_is_killed_while_the_broker_is_away_loses_nothing_that_it_was_told(
+    tmp_path: Path, fragile_stack: Stack, away: signal.Signals
+) -> None:
+    """Killed twice: with a spool half full, and started without a broker, before any drain."""
+    broker = fragile_stack.kafka
+    (trace,) = (each.trace() for each in fragile_stack.brokers)
+    assert isinstance(trace, LocalProcess)
+    async with TWINS["transak"](seed=8, rate=0) as twin:
+        for meanwhile in (lambda: os.kill(trace.pid, away), lambda: None):
+            twin.audience.attentive.clear()
+            async with ingest(tmp_path, fragile_stack, twin, "desk") as process:
+                async with asyncio.timeout(40):
+                    await twin.audience.attentive.wait()
+                await twin.storm(100)
+                meanwhile()
+                await play_on(twin, tmp_path, 200)
+                assert process.returncode is None
+                process.kill()
+                await process.wait()
+        sent = [line.sha256 for line in twin.books.lines if line.listeners]
+        if away is signal.SIGSTOP:
+            os.kill(trace.pid, signal.SIGCONT)
+        else:
+            broker.start()
+        await asyncio.to_thread(broker.until_serving)
+        async with ingest(tmp_path, fragile_stack, twin, "desk"):
+            await until(
+                fragile_stack, "transak", "desk", lambda records: set(sent) <= {*hashes(records)}
+            )
+    found = hashes(kept(fragile_stack, "transak", "desk"))
+    assert len(sent) == 600
+    assert [*dict.fromkeys(each for each in found if each in {*sent})] == [*dict.fromkeys(sent)]
+
+
+@pytest.mark.timeout(120)
+async def test_a_full_disk_stops_reading_and_the_hole_is_marked(
+    tmp_path: Path, fragile_stack: Stack
+) -> None:
+    broker = fragile_stack.kafka
+    async with (
+        TWINS["transak"](seed=9, rate=0) as twin,
+        ingest(tmp_path, fragile_stack, twin, "desk") as process,
+    ):
+        async with asyncio.timeout(40):
+            await twin.audience.attentive.wait()
+        await twin.storm(50)
+        await until_kept(fragile_stack, "transak", "desk", 50)
+        unlimited = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, unlimited[1]))
+        broker.kill()
+        twin.audience.attentive.clear()
+        async with asyncio.timeout(40):
+            while twin.audience.listeners:
+                await twin.storm(1)
+                await asyncio.sleep(0.05)
+        assert process.returncode is None
+        broker.start()
+        await asyncio.to_thread(broker.until_serving)
+
+        async with asyncio.timeout(40):
+            await twin.audience.attentive.wait()
+        before = len(twin.books.lines)
+        await twin.storm(50)
+        told = {line.sha256 for line in twin.books.lines[before:]}
+        await until(fragile_stack, "transak", "desk", lambda records: told <= {*hashes(records)})
+        assert process.returncode is None
+    records = [raw for _, raw in kept(fragile_stack, "transak", "desk")]
+    marks = [raw for raw in records if raw.kind in {Kind.OPENED, Kind.CLOSED}]
+    assert [raw.kind for raw in marks[:3]] == [Kind.OPENED, Kind.CLOSED, Kind.OPENED]
+    assert msgspec.json.decode(marks[1].value)["cause"] == "spool_full"
 
 
 async def test_a_killed_ingest_resumes_behind_the_last_event_that_raw_holds(

@@ -16,6 +16,7 @@ def test_the_private_parts_are_where_they_were_in_0_14() -> None:
     assert {"collect_hosts", "create_conn"} <= vars(conn).keys()
     assert "timeout=self._sender._request_timeout_ms" in inspect.getsource(sender)
     assert "request_timeout_ms=self._request_timeout_ms" in inspect.getsource(client)
+    assert "def sender_task(self)" in inspect.getsource(sender)
 
 
 async def test_a_broker_that_hangs_is_given_up_long_before_its_records() -> None:

@@ -36,9 +36,9 @@ from ingest.feed import (
 from ingest.feed import Reading as Rounds
 from ingest.feeds import FEEDS
 from ingest.journal import RawJournal
+from ingest.lane import Ticket
 from ingest.metrics import Metrics
 from ingest.probes import Progress
-from ingest.raw_log import Ticket
 from ingest.rest_loop import RestLoop
 from ingest.turns import Turn
 from schemas.records import Kind, Raw, Recovered, Via
@@ -108,6 +108,14 @@ class Reading:
 
 class Log(MemoryLog):
     broken: bool = False
+
+    async def room(self, _provider: str, _account: str) -> None: ...
+
+    @property
+    def reached(self) -> asyncio.Event:
+        reached = asyncio.Event()
+        reached.set()
+        return reached
 
     async def append(self, raw: Raw) -> Ticket:
         if self.broken:

@@ -36,10 +36,10 @@ from ingest.feed import (
 from ingest.feeds import FEEDS
 from ingest.feeds.satoriex.login import LOGIN
 from ingest.feeds.satoriex.rest import REST
+from ingest.lane import Ticket
 from ingest.metrics import Metrics
 from ingest.patience import Patience
 from ingest.probes import Progress
-from ingest.raw_log import Ticket
 from ingest.settings import Account as Settings
 from ingest.supervision import Supervision
 from schemas.records import Kind, Raw, Via
@@ -278,6 +278,14 @@ class WatchedLog(MemoryLog):
     def __init__(self) -> None:
         super().__init__()
         self._more = asyncio.Event()
+
+    async def room(self, _provider: str, _account: str) -> None: ...
+
+    @property
+    def reached(self) -> asyncio.Event:
+        reached = asyncio.Event()
+        reached.set()
+        return reached
 
     async def append(self, raw: Raw) -> Ticket:
         ticket = await super().append(raw)

@@ -15,10 +15,10 @@ from ingest import supervision
 from ingest.backoff import Budget
 from ingest.feed import Address, Close, Frame, Refusal, Refused
 from ingest.feeds import FEEDS
+from ingest.lane import Ticket
 from ingest.metrics import Metrics
 from ingest.patience import Patience
 from ingest.probes import Progress
-from ingest.raw_log import Ticket
 from ingest.settings import Account
 from ingest.supervision import Supervision
 from ingest.wire import Wire
@@ -34,6 +34,14 @@ class MemoryLog:
     past: list[list[Raw]] = field(default_factory=list)
     acknowledges: bool = True
     records: list[Raw] = field(default_factory=list)
+
+    async def room(self, _provider: str, _account: str) -> None: ...
+
+    @property
+    def reached(self) -> asyncio.Event:
+        reached = asyncio.Event()
+        reached.set()
+        return reached
 
     async def append(self, raw: Raw) -> Ticket:
         self.records.append(raw)
