@@ -25,6 +25,7 @@ from ingest.credentials import KeyRing
 from ingest.errors import AllRefused, OperatorError, SettingsError
 from ingest.feed import Refused
 from ingest.feeds import FEEDS, WEBHOOKS, feed_of
+from ingest.lease import Lease
 from ingest.metrics import Metrics
 from ingest.open_entities import OpenEntities
 from ingest.patience import Patience
@@ -72,6 +73,9 @@ async def _run(
         opens = OpenEntities(kafka, _looking_up(accounts))
         stack.push_async_callback(opens.stop)
         feeds = _supervisions(accounts, raw_log, opens, metrics, progress)
+        for feed in feeds:
+            if not feed.feed.replicas:
+                feed.lease = Lease(kafka, feed.settings.provider, feed.settings.name)
         hears = {str(feed.settings): feed.hear for feed in feeds}
         for entrance in entrances:
             entrance.heard = hears[f"{entrance.provider}/{entrance.account}"]

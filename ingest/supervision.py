@@ -9,7 +9,7 @@ from math import inf
 from random import SystemRandom
 from secrets import token_hex
 from time import time, time_ns
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import structlog
@@ -64,6 +64,21 @@ class Opens(Protocol):
     def of(self, provider: str, account: str) -> tuple[OpenEntity, ...]: ...
 
 
+class Lease(Protocol):
+    """The right to be the one that follows a feed."""
+
+    taken: asyncio.Future[Refused]
+    """Done once another process follows it."""
+
+    async def permitted(self) -> None:
+        """Return once it is known who follows the feed, or that nobody can say."""
+        ...
+
+    async def run(self) -> None:
+        """Ask for it, and keep it, until cancelled."""
+        ...
+
+
 class NoneOpen:
     """Nothing is known of any."""
 
@@ -85,6 +100,8 @@ class Supervision:
     """Host → how often it may be dialled; shared by all accounts."""
     turns: defaultdict[str, Turn] = field(default_factory=lambda: defaultdict(Turn), repr=False)
     """Key → the numbers of its requests; shared by all accounts."""
+    lease: Lease | None = None
+    """None: several processes may follow this feed."""
     opens: Opens = field(default_factory=NoneOpen)
     patience: Patience = field(default_factory=Patience)
     cursor: Cursor | None = None
@@ -118,6 +135,35 @@ class Supervision:
         """Follow the feed until a stop is asked (None), or until it is refused."""
         self.progress.ready(self._name, ready=False)
         self.progress.expect(self._name)
+        if self.lease is None:
+            return await self._run()
+        holding = asyncio.create_task(self.lease.run())
+        try:
+            return await self._run_alone(self.lease)
+        finally:
+            holding.cancel()
+            await asyncio.wait({holding})
+
+    async def _run_alone(self, lease: Lease) -> Refused | None:
+        """Follow the feed for as long as no other process does."""
+        await self.patience.wait(lease.permitted())
+        if lease.taken.done():
+            return await self._judge(lease.taken.result())
+        running = asyncio.create_task(self._run())
+        ends: set[asyncio.Future[Any]] = {running, lease.taken}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            running.cancel()
+            raise
+        if running.done():
+            return running.result()
+        while not running.done():
+            self.patience.stop()  # That of the moment: it has another one while Kafka is away.
+            await asyncio.wait({running}, timeout=1)
+        return running.result() or await self._judge(lease.taken.result())
+
+    async def _run(self) -> Refused | None:
         if refused := await self._follow_unrecalled():
             return refused
         await self._recall()

@@ -42,6 +42,7 @@ MET_ONLY_IN: Final = {
     "aiokafka": {
         "ingest/aiokafka_private.py",
         "ingest/open_entities.py",
+        "ingest/lease.py",
         "ingest/outlet.py",
         "ingest/raw_log.py",
         "processors/aiokafka_private.py",
