@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
 
-from ingest.raw_log import IN_FLIGHT_BYTES, Ticket
+from ingest.lane import Ticket
+from ingest.outlet import IN_FLIGHT_BYTES
 from schemas.records import Kind, Raw, Via
 
 
@@ -16,6 +17,8 @@ class MemoryLog:
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
+        self.reached = asyncio.Event()
+        self.reached.set()
         self.records: list[Raw] = []
         self.digests: list[str] = []
         """SHA-256 of each of ``frames``."""
@@ -45,6 +48,8 @@ class MemoryLog:
             self._acknowledge()
         self.changed()
         return ticket
+
+    async def room(self, _provider: str, _account: str) -> None: ...
 
     def _keep(self, raw: Raw) -> None:
         self.records.append(raw)

@@ -16,7 +16,7 @@ import pytest
 from penstock.preparation import prepare
 from penstock.stack import Stack, local_stack
 from penstock.stack_record import LocalProcess
-from schemas.records import Kind
+from schemas.records import Kind, Via
 from tests.end_to_end.test_raw import hashes, ingest, kept, until, until_kept
 from twins import TWINS
 from twins.provider import Provider
@@ -58,7 +58,9 @@ async def test_a_killed_broker_delays_frames_and_neither_loses_nor_reorders_them
         await until_kept(fragile_stack, "pepay", "shop", len(sent))
         assert process.returncode is None
     frames = [
-        raw.value for _, raw in kept(fragile_stack, "pepay", "shop") if raw.kind is Kind.FRAME
+        raw.value
+        for _, raw in kept(fragile_stack, "pepay", "shop")
+        if raw.kind is Kind.FRAME and raw.via is Via.SOCKET
     ]
     assert [sha256(frame).hexdigest() for frame in frames] == sent
 

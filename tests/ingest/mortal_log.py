@@ -18,6 +18,14 @@ class MortalLog:
     more: asyncio.Event = field(default_factory=asyncio.Event)
     died: asyncio.Event = field(default_factory=asyncio.Event)
 
+    async def room(self, _provider: str, _account: str) -> None: ...
+
+    @property
+    def reached(self) -> asyncio.Event:
+        reached = asyncio.Event()
+        reached.set()
+        return reached
+
     async def append(self, raw: Raw) -> Ticket:
         if self.lives == 0:
             self.died.set()
