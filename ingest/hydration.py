@@ -65,11 +65,11 @@ async def _hydrate(gate: "_Gate", rounds: Rounds) -> None:
         await gate.release()
     is_said = False
     while not (done := await ended).whole:
+        ended = rounds.following()  # Before anything is awaited: it may begin at once.
         await gate.release()
         if done.recovered and not is_said:
             is_said = True
             await gate.journal.recovered(done.recovered)
-        ended = rounds.following()
     await gate.settle(done, is_state=rounds.rest.hydrates)
     rounds.bearer = gate.journal
 

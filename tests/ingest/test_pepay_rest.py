@@ -41,11 +41,13 @@ from ingest.feeds.pepay.events import numbered
 from ingest.feeds.pepay.rest import REST
 from ingest.feeds.pepay.socket import FEED
 from ingest.metrics import Metrics
+from ingest.patience import Patience
 from ingest.probes import Progress
 from ingest.settings import Account as Settings
 from ingest.supervision import Supervision
 from schemas.records import Kind, Raw, Recovered, Via
 from tests.ingest.mortal_log import MortalLog
+from twins.door import Stumble
 from twins.pepay import COMMERCE_KEY, Pepay, PepayTwin
 from twins.server import Twin
 
@@ -435,3 +437,32 @@ async def test_frames_flow_while_the_list_is_out_of_order_and_are_read_again_lat
         async with following(twin, key, log):
             await log.until_recovered()
         assert told(log) == listed(twin)
+
+
+@pytest.mark.parametrize("how", ["429", "500", "prose", "html", "half"])
+@pytest.mark.parametrize("count", [1, 4, 9])
+async def test_a_list_that_stumbles_between_two_pages_is_asked_again_politely(
+    how: Stumble, count: int, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost, and nothing is asked at once: each bad answer is followed by a pause."""
+    paused: list[float] = []
+
+    async def pause(_: Patience, seconds: float) -> None:
+        paused.append(seconds)
+        await asyncio.sleep(0.001)
+
+    log = MortalLog()
+    async with PepayTwin(rate=0, retention=10, snapshot=3) as twin:
+        async with following(twin, key, log):
+            await log.until_recovered()
+            await twin.storm(1)
+            await log.until(lambda: told(log) == listed(twin))
+        await twin.storm(180)
+        monkeypatch.setattr(Patience, "pause", pause)
+        twin.door.stumble(how, count, after=2)
+        async with following(twin, key, log):
+            await log.until_recovered()
+        assert told(log) == listed(twin)
+    if how in {"429", "prose"}:
+        assert paused.count(900.0) >= min(count, 5)
+    assert len(paused) >= count
