@@ -234,6 +234,6 @@ REST: Final = Rest(
     request=_request,
     every=600.0,
     rate=Rate(10, 0.6),  # 100 a minute and key, in https://github.com/PepayLabs/docs
-    holds=60.0,
+    holds=30.0,
     cursor=_marked,
 )
