@@ -16,6 +16,7 @@ from aiohttp import web
 
 from twins.assetpay_damage import damages_of, frame
 from twins.assetpay_lifecycle import CS2, CURRENCY_OF, RUST, Lifecycles, item
+from twins.assetpay_rest import Api
 from twins.audience import Audience
 from twins.books import NOTHING, Fact
 from twins.chance import dice, falls
@@ -32,7 +33,6 @@ TRADES_KEY = "ap_twin_trades"  # may not
 API_SECRET = "twin-assetpay-api-secret-of-32-bytes"  # noqa: S105 - a stand-in's
 TRADE_URL = "https://steamcommunity.com/tradeoffer/new/?partner=1&token=twin"
 DAY_S = 24 * 3600
-TOO_MANY = 429
 MISSED = '42["market",{"type":"sync","reason":"subscribe"}]'
 ATTACHED = '451-["trade",{"_placeholder":true,"num":0}]'
 ATTACHMENT = b"bytes that an event points at"
@@ -57,12 +57,13 @@ class AssetPay:
         self._dice = dice(seed, "assetpay wire")
         self._host = Host(audience, timers, self._lets_in)
         self.key = Rotation(API_KEY, clock)
+        self._api = Api(clock, self._is_known)
         self._revoked_until = 0.0
         self._ending: set[asyncio.Task[None]] = set()
         self._secrets = Secrets(API_SECRET, clock)
 
     def routes(self) -> Sequence[web.RouteDef]:
-        return (web.get(self.path, self._host.connect),)
+        return (web.get(self.path, self._host.connect), *self._api.routes())
 
     def secrets(self) -> dict[str, str]:
         return {
@@ -81,13 +82,16 @@ class AssetPay:
             "stop-pings": lambda _: self._host.stop_pings(),
             "attach": lambda _: self.attach(),
             "rotate-secret": lambda order: self._secrets.rotate(order.seconds),
+            "limit": lambda order: self._api.limit(order.count),
         }
 
     def happens(self) -> Fact:
         now = int(self._clock() * 1000)
         if falls(self._dice, self._market):
             self._show(now)
-        return self._lifecycles.next(now)
+        fact = self._lifecycles.next(now)
+        self._api.know(fact)
+        return fact
 
     def publications(self, fact: Fact) -> Sequence[Publication]:
         listeners = tuple(self._host.guests)
@@ -99,10 +103,7 @@ class AssetPay:
         return Damage(name, ways[name](fact), tuple(self._host.guests))
 
     def refusal(self, status: int) -> web.Response:
-        error = {"code": status, "key": "REFUSED", "message": "Refused"}
-        headers = {"Retry-After": "2"} if status == TOO_MANY else {}
-        body = {"requestId": "req_twin", "success": False, "error": error}
-        return web.json_response(body, status=status, headers=headers)
+        return self._api.refusal(status)
 
     def expire(self) -> None:
         """End the connections that came with a token: theirs is over, a new one is taken."""
@@ -151,12 +152,14 @@ class AssetPay:
         if asyncio.get_running_loop().time() < self._revoked_until:
             return False
         key = guest.request.query.get("apiKey")
-        known = key == TRADES_KEY or self.key.is_good(key)
-        if not known and not self._is_good(guest.request.query):
+        if not self._is_known(key) and not self._is_good(guest.request.query):
             return False
         if key != TRADES_KEY:
             guest.listener.say(MISSED)
         return True
+
+    def _is_known(self, key: str | None) -> bool:
+        return key == TRADES_KEY or self.key.is_good(key)
 
     def _is_good(self, query: Mapping[str, str]) -> bool:
         """Judge a client token as the real one is judged: signature, times, and at most a day."""

@@ -19,8 +19,10 @@ from twins.notation import iso, plain
 _TRADE_MONEY = ("totalPrice", "preCredit", "pendingCredit")
 _FUNDING_MONEY = ("creditedUsd", "overpaymentUsd")
 CURRENCY_OF = dict.fromkeys(("amounts.usd", *_TRADE_MONEY, *_FUNDING_MONEY), "currency")
+_ASKED_FOR = ("type", "source", "game", "externalId")
 CONCURRENT = 60  # trades and fundings under way at once
 CS2, RUST = "730", "252490"
+OWN = ("0", "1")  # beginnings of the ids of trades that the merchant makes for itself
 OLDER = 0.05  # share of trades told as the older generation spells them
 
 # The statuses that each goes through; the numbers are relative frequencies.
@@ -150,9 +152,16 @@ def _told(story: Story) -> Fact:
         status=content["status"],
         entity=content["id"],
         money={**money, "currency": "USD"},
-        about={},
+        about=_about(story),
         body=_json.encode(content).decode(),
     )
+
+
+def _about(story: Story) -> dict[str, str]:
+    """Return what REST finds it by; the ledger tells its times too, which the socket does not."""
+    content = story.content
+    told = {word: content[word] for word in _ASKED_FOR if word in content}
+    return {**told, "created": content["createdAt"], "updated": iso(story.updated)}
 
 
 def _trade(dice: Random) -> Story:
@@ -161,10 +170,11 @@ def _trade(dice: Random) -> Story:
     is_older = falls(dice, OLDER)
     items = [item(dice, game) for _ in range(dice.randint(1, 3))]
     total = sum((each["offer"]["price"] for each in items), Decimal(0))
+    trade_id = uuid(dice)
     content = {
-        "id": uuid(dice),
+        "id": trade_id,
         "type": kind.upper() if is_older else kind,
-        "source": "client",
+        "source": "self" if trade_id.startswith(OWN) else "client",
         "externalId": f"{kind}-{dice.randrange(10**9)}",
         "externalClientUserId": f"user-{dice.randrange(10**6)}",
         "merchantId": uuid(dice),

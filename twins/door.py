@@ -8,7 +8,7 @@ from typing import Literal
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-Stumble = Literal["429", "500", "prose", "html", "half"]
+Stumble = Literal["401", "429", "500", "prose", "html", "half"]
 """A status; a 429 that names its pause in words alone; a page; an answer cut in two."""
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -14,6 +14,7 @@ from typing import Literal, TypeVar, Unpack
 import msgspec
 from aiohttp import web
 
+from twins.allowance import Window
 from twins.audience import Audience, Listener
 from twins.books import Fact
 from twins.chance import dice
@@ -32,7 +33,7 @@ from twins.satoriex_lifecycle import (
     Exchange,
     Happening,
 )
-from twins.satoriex_tokens import EMAIL, PASSWORD, Credentials, Refresh, Tokens, Window
+from twins.satoriex_tokens import EMAIL, PASSWORD, Credentials, Refresh, Tokens
 from twins.server import Terms, Twin
 
 Form = Literal["flat", "payload", "data", "mixed"]

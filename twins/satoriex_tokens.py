@@ -3,7 +3,6 @@
 https://satoriex.io/en/docs/trading/authentication
 """
 
-from collections import defaultdict, deque
 from random import Random
 
 import jwt
@@ -76,22 +75,3 @@ class Tokens:
     def forget(self) -> None:
         """Refuse every refresh token that was granted."""
         self._refreshes.clear()
-
-
-class Window:
-    """At most `count` a caller in `seconds`."""
-
-    def __init__(self, count: int, seconds: float, clock: Clock) -> None:
-        self.count = count
-        self._seconds, self._clock = seconds, clock
-        self._taken: defaultdict[str, deque[float]] = defaultdict(deque)
-
-    def wait(self, caller: str) -> float | None:
-        """Let one in and return None, or return the seconds until the next may come."""
-        taken, now = self._taken[caller], self._clock()
-        while taken and taken[0] <= now - self._seconds:
-            taken.popleft()
-        if len(taken) >= self.count:
-            return taken[0] + self._seconds - now
-        taken.append(now)
-        return None

@@ -15,9 +15,11 @@ import jwt
 import msgspec
 from aiohttp import web
 
+from twins.allowance import Window
 from twins.audience import Audience
 from twins.books import Fact
 from twins.chance import dice, falls
+from twins.control import Orders
 from twins.courier import Post, Stamp
 from twins.notation import iso
 from twins.provider import Clock, Damage, Publication
@@ -30,6 +32,7 @@ APP_KEY = "1d9ffac87de599c61283"
 API_KEY = "twin-api-key"
 API_SECRET = "twin-api-secret"  # noqa: S105 - a stand-in's
 TOO_MANY = 429
+REFRESHES = 5  # a minute: assumed, since no limit is published
 WEEK_S = 7 * 24 * 3600
 WINDOW = timedelta(days=90)
 UNAUTHORIZED = {"statusCode": 401, "name": "Unauthorized", "message": "Authorization Required"}
@@ -67,6 +70,8 @@ class Transak:
         self._lifecycles = Lifecycles(dice(seed, "transak"))
         self._channels = Channels(APP_KEY, audience, self._dice, timers)
         self._orders: dict[str, Fact] = {}
+        self._may_refresh = Window(REFRESHES, 60, clock)
+        self.refreshes = 0
 
     def routes(self) -> Sequence[web.RouteDef]:
         return (
@@ -83,6 +88,14 @@ class Transak:
             "access_token": self.access_token,
             "webhook_key": self.access_token,
         }
+
+    def orders(self) -> Orders:
+        """Return the orders that only this twin knows."""
+        return {"replace-token": lambda _: self._replace_token()}
+
+    def _replace_token(self) -> None:
+        """Refresh it as another system of the same partner may, without telling us."""
+        self.refresh()
 
     def happens(self) -> Fact:
         fact = self._lifecycles.next(int(self._clock() * 1000))
@@ -177,6 +190,9 @@ class Transak:
     async def _refresh(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("api-secret") != API_SECRET:
             return _unauthorized()
+        if self._may_refresh.wait(API_KEY) is not None:
+            return self.refusal(TOO_MANY)
+        self.refreshes += 1
         token = self.refresh()
         return _response({"data": {"accessToken": token, "expiresAt": int(self._ends)}})
 
@@ -281,4 +297,11 @@ def TransakTwin(  # noqa: N802 - reads as the constructor that it is
         token_lives_s=token_lives_s,
         timers=timers or Timers(),
     )
-    return Twin("transak", provider, CURRENCY_OF, correspondent=lambda transak: transak, **terms)
+    return Twin(
+        "transak",
+        provider,
+        CURRENCY_OF,
+        orders=Transak.orders,
+        correspondent=lambda transak: transak,
+        **terms,
+    )

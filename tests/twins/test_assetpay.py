@@ -13,10 +13,11 @@ import socketio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from tests.twins.clients import PATIENCE_S, ending, texts
+from tests.twins.clients import PATIENCE_S, ending, got, texts
 from twins.assetpay import API_KEY, API_SECRET, ATTACHED, ATTACHMENT, TRADES_KEY, AssetPayTwin
 from twins.assetpay_damage import damages_of
 from twins.assetpay_lifecycle import FUNDINGS, TRADES, Lifecycles
+from twins.books import Line
 from twins.chance import dice
 from twins.faults import Order
 from twins.server import Twin
@@ -261,3 +262,110 @@ async def test_python_socketios_own_client_is_told_the_same() -> None:
             event, _ = await asyncio.wait_for(heard.get(), PATIENCE_S)
             assert event == line.type
         await client.disconnect()
+
+
+# ---- REST -------------------------------------------------------------------------------
+
+KEY = {"api-key": API_KEY}
+PAST = {"startDate": "2020-01-01"}
+
+
+def told_of(twin: Twin[Any], kind: str) -> dict[str, Line]:
+    """The newest line of the books for each trade, or for each funding."""
+    lines = (line for line in twin.books.lines if (line.type == "trade") == (kind == "trade"))
+    return {line.entity: line for line in lines}
+
+
+async def test_trades_are_looked_up_by_their_ids_and_by_what_the_merchant_calls_them() -> None:
+    async with AssetPayTwin(rate=0) as twin:
+        await twin.storm(60)
+        known = told_of(twin, "trade")
+        ids = list(known)[:5]
+        status, answer = await got(f"{twin.rest_url}/secure/trades/{','.join(ids)},nobody", KEY)
+        assert status == 200
+        assert [trade["id"] for trade in answer["data"]] == ids
+        for trade in answer["data"]:
+            assert known[trade["id"]].key == ("trade", *_changed(trade))
+        named = answer["data"][0]["externalId"]
+        _, answer = await got(f"{twin.rest_url}/secure/trades/{named}", KEY)
+        assert answer["data"]["id"] == ids[0]
+
+
+def _changed(trade: dict[str, Any]) -> tuple[str, str, str]:
+    return trade["id"], trade["status"], trade["updatedAt"]
+
+
+async def test_one_unknown_trade_is_404_and_more_than_a_hundred_refs_are_refused() -> None:
+    async with AssetPayTwin(rate=0) as twin:
+        status, answer = await got(f"{twin.rest_url}/secure/trades/nobody", KEY)
+        assert (status, answer["error"]["key"]) == (404, "TRADE_NOT_FOUND")
+        refs = ",".join(map(str, range(101)))
+        assert (await got(f"{twin.rest_url}/secure/trades/{refs}", KEY))[0] == 400
+
+
+async def test_own_trades_of_one_game_are_paged_newest_first_to_a_null_cursor() -> None:
+    async with AssetPayTwin(rate=0) as twin:
+        await twin.storm(1500)
+        found: list[dict[str, Any]] = []
+        query = {"limit": "7"}
+        while True:
+            _, answer = await got(f"{twin.rest_url}/secure/trades", KEY, **query)
+            found += answer["data"]["items"]
+            if answer["data"]["nextCursor"] is None:
+                break
+            query["cursor"] = answer["data"]["nextCursor"]
+        assert len(found) == len({trade["id"] for trade in found}) > 7
+        assert {(trade["source"], trade["game"]) for trade in found} == {("self", "730")}
+        times = [trade["createdAt"] for trade in found]
+        assert times == sorted(times, reverse=True)
+        _, rust = await got(f"{twin.rest_url}/secure/trades", KEY, game="252490")
+        assert {trade["game"] for trade in rust["data"]["items"]} == {"252490"}
+
+
+async def test_the_ledger_tells_each_funding_in_numbers_of_its_own() -> None:
+    async with AssetPayTwin(rate=0) as twin:
+        await twin.storm(400)
+        known = told_of(twin, "funding")
+        entries: list[dict[str, Any]] = []
+        total = 1
+        while len(entries) < total:
+            place = {"limit": "50", "offset": str(len(entries))}
+            _, answer = await got(f"{twin.rest_url}/v1/ledger/transactions", KEY, **place, **PAST)
+            entries += answer["data"]["items"]
+            total = answer["data"]["pagination"]["total"]
+            assert answer["data"]["pagination"]["totalPages"] == -(-total // 50)
+        assert {entry["id"] for entry in entries} == set(known)
+        for entry in entries:
+            line = known[entry["id"]]
+            assert line.key == ("funding", entry["id"], entry["status"], entry["txnHash"] or "")
+            assert entry["type"] == line.type.upper()
+            assert entry["amount"]["usd"] == Decimal(line.money["amounts.usd"])
+        _, answer = await got(f"{twin.rest_url}/v1/ledger/transactions/{entries[0]['id']}", KEY)
+        assert answer["data"] == entries[0]
+
+
+async def test_the_ledger_is_cut_by_day_type_and_status() -> None:
+    async with AssetPayTwin(rate=0, clock=lambda: 1_700_000_000.0) as twin:
+        await twin.storm(400)
+        url = f"{twin.rest_url}/v1/ledger/transactions"
+        _, answer = await got(url, KEY, type="DEPOSIT", status="COMPLETED", limit="100")
+        found = {(entry["type"], entry["status"]) for entry in answer["data"]["items"]}
+        assert found == {("DEPOSIT", "COMPLETED")}
+        _, answer = await got(url, KEY, startDate="2023-11-15")
+        assert answer["data"]["items"] == []
+
+
+async def test_a_bad_key_is_401_and_a_busy_one_429_with_a_pause() -> None:
+    async with AssetPayTwin(rate=0) as twin:
+        url = f"{twin.rest_url}/secure/trades"
+        status, answer = await got(url, {"api-key": "guess"})
+        assert (status, answer["error"]["key"]) == (401, "INVALID_API_KEY")
+        twin.orders["limit"](Order(count=2))
+        assert [(await got(url, KEY))[0] for _ in range(3)] == [200, 200, 429]
+
+
+async def test_answers_fail_in_the_middle_of_paging_when_told_to() -> None:
+    async with AssetPayTwin(rate=0) as twin:
+        url = f"{twin.rest_url}/secure/trades"
+        twin.door.stumble("500", 2, after=1)
+        assert [(await got(url, KEY))[0] for _ in range(4)] == [200, 500, 500, 200]

@@ -16,6 +16,7 @@ from tests.twins.clients import (
     subscribe,
 )
 from twins.chance import dice
+from twins.faults import Order
 from twins.pusher import Timers
 from twins.server import Twin
 from twins.transak import API_KEY, TransakTwin
@@ -224,6 +225,20 @@ async def test_refreshing_needs_the_api_secret() -> None:
         status, refusal = await posted(twin.rest_url + REFRESH, {"api-secret": "guess"})
         assert status == 401
         assert refusal["error"]["message"] == "Authorization Required"
+
+
+async def test_refreshing_too_often_is_answered_with_429() -> None:
+    async with TransakTwin(rate=0) as twin:
+        asked = [(await posted(twin.rest_url + REFRESH, SECRET))[0] for _ in range(6)]
+        assert asked == [200, 200, 200, 200, 200, 429]
+        assert twin.provider.refreshes == 5
+
+
+async def test_another_system_that_refreshes_ends_the_token_without_a_word() -> None:
+    async with TransakTwin(rate=0) as twin:
+        key = {"access-token": twin.provider.access_token}
+        twin.orders["replace-token"](Order())
+        assert (await got(twin.rest_url + ORDERS, key))[0] == 401
 
 
 async def test_an_expired_access_token_is_refused_until_it_is_refreshed() -> None:
