@@ -16,6 +16,7 @@ _FIELDS: Final = {
     "creditedUsd": "credited_now",
     "overpaymentUsd": "overpayment",
 }
+_NOT_IN_THE_LEDGER: Final = frozenset({"credited_now", "overpayment"})
 
 
 def expected(told: Telling) -> Expected:
@@ -31,4 +32,5 @@ def expected(told: Telling) -> Expected:
             for word, field in _FIELDS.items()
             if word in told.money
         },
+        by_some_paths=frozenset() if kind == "trade" else _NOT_IN_THE_LEDGER,
     )

@@ -37,6 +37,8 @@ class Expected(NamedTuple):
     """The provider's own word; empty where it has none."""
     amounts: Mapping[str, tuple[Decimal, str]]
     """Field of the payload, ``fees/<name>`` for a fee → amount and currency."""
+    by_some_paths: frozenset[str] = frozenset()
+    """Fields of ``amounts`` that not every path tells: an event without them is right too."""
     entity: str = ""
     """Provider, account and what it is about: facts of one entity share it. Empty: its
     place among them is not judged."""

@@ -2,6 +2,7 @@
 
 https://assetpay.gg/docs/reference/types
 https://github.com/assetpaygg/assetpay-sdk/blob/main/src/realtime.ts
+https://github.com/assetpaygg/assetpay-sdk/blob/main/src/types/api.ts
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,7 +36,7 @@ from schemas.topics import joined
 
 _USD: Final = "USD"
 
-# ---- the envelope -------------------------------------------------------------------
+# ---- envelopes ----------------------------------------------------------------------
 
 
 class _Wrapped(Wire, frozen=True):
@@ -91,6 +92,8 @@ def _open(raw: Raw, keys: Keys) -> Iterator[Part]:
             return _socket(raw)
         case Via.WEBHOOK:
             return _webhook(raw, keys)
+        case Via.POLL | Via.BACKFILL:
+            return _page(raw)
     raise UnknownKind(f"assetpay has no reading of what came by {raw.via}")
 
 
@@ -110,6 +113,44 @@ def _socket(raw: Raw) -> Iterator[Part]:
     yield Part(
         kind=emitted.event, body=bytes(content), pointer=f"/1/{inside}", context=emitted.event
     )
+
+
+class _Answer(Wire, frozen=True):
+    data: msgspec.Raw
+
+
+class _List(Wire, frozen=True):
+    items: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
+
+
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
+_LIST: Final = msgspec.json.Decoder(_List)
+_ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_ROW_OF: Final = {"trades": "trade", "self_trades": "trade", "ledger": "ledger"}
+"""Call of REST → the kind of part that each of its rows is."""
+_PAGED: Final = frozenset({"self_trades", "ledger"})
+"""Calls whose rows are in ``items``; a trade, too, has items, which are no rows."""
+
+
+def _page(raw: Raw) -> Iterator[Part]:
+    """Open an answer of REST: a page, several trades, or the one object that was asked for."""
+    kind = _ROW_OF.get(raw.route)
+    if kind is None:
+        raise UnknownKind("assetpay has no reading of what this call answers")
+    data = bytes(_ANSWER.decode(raw.value).data)
+    for place, row in _rows(data, is_paged=raw.route in _PAGED):
+        yield Part(kind=kind, body=row, pointer=f"/data{place}", context=raw.route)
+
+
+def _rows(data: bytes, *, is_paged: bool) -> Iterator[tuple[str, bytes]]:
+    """Yield each row of an answer, and where it is."""
+    listed = _LIST.decode(data).items if is_paged else msgspec.UNSET
+    if data.startswith(b"["):
+        yield from ((f"/{n}", bytes(row)) for n, row in enumerate(_ROWS.decode(data)))
+    elif listed is not msgspec.UNSET:
+        yield from ((f"/items/{n}", bytes(row)) for n, row in enumerate(listed))
+    else:
+        yield "", data
 
 
 # ---- items --------------------------------------------------------------------------
@@ -241,6 +282,7 @@ _FUNDING_STATUS: Final[Mapping[str, tuple[Status, int]]] = {
     "PENDING_ADMIN": (Status.PENDING, 1),
     "APPROVED": (Status.PROCESSING, 2),
     "COMPLETED": (Status.COMPLETED, 3),
+    "POSTED": (Status.COMPLETED, 3),  # the ledger's word for what an admin booked
     "REJECTED": (Status.DECLINED, 3),
     "FAILED": (Status.FAILED, 3),
     "CANCELLED": (Status.CANCELLED, 3),
@@ -276,21 +318,21 @@ class _Funding(Wire, frozen=True, rename="camel"):
 
 
 def _deposit(funding: _Funding, part: Part, _: Keys) -> Iterator[Statement]:
-    yield _funding(funding, part, "in")
+    yield _funding(funding, part, "in", "crypto")
 
 
 def _withdrawal(funding: _Funding, part: Part, _: Keys) -> Iterator[Statement]:
-    yield _funding(funding, part, "out")
+    yield _funding(funding, part, "out", "crypto")
 
 
-def _funding(funding: _Funding, part: Part, direction: str) -> Statement:
+def _funding(funding: _Funding, part: Part, direction: str, method: str) -> Statement:
     word = funding.status.upper()
     status, rank = _FUNDING_STATUS.get(word, _UNKNOWN)
     symbol = funding.asset.token
     crypto = money(funding.amounts.token, symbol or "", "$.amounts.token")
     payload = Transfer(
         direction=direction,
-        method="crypto",
+        method=method,
         status=status,
         provider_status=funding.status,
         gross=money(funding.amounts.usd, _USD, "$.amounts.usd"),
@@ -326,6 +368,54 @@ def _happened_at(funding: _Funding, status: Status) -> int | None:
         case _:
             told = None
     return None if told is None else micros(told)
+
+
+# The ledger tells the same fundings in other words, and what an admin booked.
+_ENTRY: Final[Mapping[str, tuple[str, str]]] = {
+    "DEPOSIT": ("in", "crypto"),
+    "WITHDRAWAL": ("out", "crypto"),
+    "ADMIN_CREDIT": ("in", "internal"),
+    "ADMIN_DEBIT": ("out", "internal"),
+}
+
+
+class _Booked(Wire, frozen=True):
+    usd: Decimal | None = None
+    crypto: Decimal | None = None
+    token: Word | None = None
+    chain: str | None = None
+
+
+class _Timestamps(Wire, frozen=True):
+    created: datetime | None = None
+    completed: datetime | None = None
+
+
+class _Entry(Wire, frozen=True, rename="camel"):
+    id: Word
+    type: Word
+    status: Word
+    amount: _Booked = _Booked()
+    address: str | None = None
+    txn_hash: Word | None = None
+    timestamps: _Timestamps = _Timestamps()
+
+
+def _entry(entry: _Entry, part: Part, _: Keys) -> Iterator[Statement]:
+    meaning = _ENTRY.get(entry.type.upper())
+    if meaning is None:
+        raise UnknownKind("assetpay has no reading of a ledger transaction of this type")
+    funding = _Funding(
+        id=entry.id,
+        status=entry.status,
+        amounts=_Amounts(usd=entry.amount.usd, token=entry.amount.crypto),
+        asset=_Asset(token=entry.amount.token, chain=entry.amount.chain),
+        address=entry.address,
+        txn_hash=entry.txn_hash,
+        created_at=entry.timestamps.created,
+        completed_at=entry.timestamps.completed,
+    )
+    yield _funding(funding, part, *meaning)
 
 
 # ---- users' crypto ------------------------------------------------------------------
@@ -474,6 +564,7 @@ MAPPER: Final = Mapper(
         "trade": Route(msgspec.json.Decoder(_Trade), _trade),
         "deposit": Route(msgspec.json.Decoder(_Funding), _deposit),
         "withdrawal": Route(msgspec.json.Decoder(_Funding), _withdrawal),
+        "ledger": Route(msgspec.json.Decoder(_Entry), _entry),
         "crypto_deposit": Route(msgspec.json.Decoder(_Crypto), _crypto_deposit),
         "crypto_withdraw": Route(msgspec.json.Decoder(_Crypto), _crypto_withdraw),
         "market": Route(msgspec.json.Decoder(_Market), _market),

@@ -2,6 +2,7 @@
 
 https://docs.transak.com/features/websockets
 https://docs.transak.com/docs/websocket-events
+https://docs.transak.com/reference/get-orders
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -98,9 +99,31 @@ def _both(event: str, signed_event: str | None) -> str:
     return f"{event} / {signed_event}"
 
 
+class _Answer(Wire, frozen=True):
+    data: msgspec.Raw
+
+
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
+_ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_ROW: Final = "order"
+"""The kind of part that a row of a page is, and an order that was asked for by its id."""
+
+
+def _page(raw: Raw, _: Keys) -> Iterator[Part]:
+    """Open an answer of REST: a list is one part for each row."""
+    data = bytes(_ANSWER.decode(raw.value).data)
+    if not data.startswith(b"["):
+        yield Part(kind=_ROW, body=data, pointer="/data", context=raw.route)
+        return
+    for n, row in enumerate(_ROWS.decode(data)):
+        yield Part(kind=_ROW, body=bytes(row), pointer=f"/data/{n}", context=raw.route)
+
+
 _OPENERS: Final[Mapping[Via, Callable[[Raw, Keys], Iterator[Part]]]] = {
     Via.SOCKET: _socket,
     Via.WEBHOOK: _webhook,
+    Via.POLL: _page,
+    Via.BACKFILL: _page,
 }
 
 
@@ -249,5 +272,6 @@ MAPPER: Final = Mapper(
         "ORDER_FAILED": _ORDERS,
         "ORDER_CANCELLED": _ORDERS,
         "ORDER_REFUNDED": _ORDERS,
+        _ROW: _ORDERS,
     },
 )

@@ -354,3 +354,82 @@ def test_users_crypto_is_read_in_cents_of_a_dollar() -> None:
 
 def test_cents_that_are_not_those_of_the_amount_are_malformed() -> None:
     assert "$.amountCents" in refusal_of(called(amountCents=2501))
+
+
+# ---- what REST reads back ---------------------------------------------------------------
+
+
+def read(content: Any, route: str, memory: Batch | None = None) -> Batch:
+    raw = Raw(
+        provider="assetpay",
+        account="main",
+        environment="sandbox",
+        via=Via.POLL,
+        route=route,
+        kind=Kind.FRAME,
+        connection="r1",
+        sequence=1,
+        received_at=NOW,
+        value=json.dumps({"requestId": "r", "success": True, "data": content}).encode(),
+    )
+    batch = Batch(memory or Remembered(), published_at=NOW)
+    process(raw, Position("raw.assetpay", 0, 2), MAPPER, KEYS, batch)
+    return batch
+
+
+ENTRY = {
+    "id": "f1",
+    "type": "DEPOSIT",
+    "status": "COMPLETED",
+    "amount": {"usd": 100.0, "crypto": "100.000000", "token": "USDT", "chain": "ETH"},
+    "fee": 0,
+    "txnHash": "0x1",
+    "timestamps": {
+        "created": "2026-03-04T10:00:00.000Z",
+        "completed": "2026-03-04T10:09:00.000Z",
+        "updated": "2026-03-04T10:09:00.000Z",
+    },
+}
+
+
+def test_a_trade_is_one_fact_by_the_socket_by_its_id_and_in_a_list() -> None:
+    by_socket = trade()
+    for answer in (
+        read(TRADE, "trades", by_socket),
+        read([TRADE], "trades", by_socket),
+        read({"items": [TRADE], "nextCursor": None}, "self_trades", by_socket),
+    ):
+        (witness,) = answer.witnesses
+        assert (witness.id, witness.authority) == (event_of(by_socket).id, "read_back")
+        assert not answer.events
+        assert not answer.rejected
+
+
+def test_a_funding_is_one_fact_by_the_socket_and_by_the_ledger_in_either_order() -> None:
+    by_socket = funding()
+    by_ledger = read({"items": [ENTRY], "pagination": {}}, "ledger")
+    assert event_of(by_socket).id == event_of(by_ledger).id
+    assert event_of(by_socket).occurred_at == event_of(by_ledger).occurred_at
+    assert read(ENTRY, "ledger", by_socket).witnesses
+    assert funding(memory=by_ledger).witnesses
+
+
+def test_a_single_trade_is_not_taken_for_a_list_of_its_items() -> None:
+    assert event_of(read(TRADE, "trades")).evidence.part == "/data"
+
+
+def test_each_row_stands_for_itself_and_says_where_it_is() -> None:
+    bad = {**ENTRY, "id": "f2", "amount": {"usd": "many"}}
+    batch = read({"items": [bad, {**ENTRY, "id": "f3"}], "pagination": {}}, "ledger")
+    assert [event.evidence.part for event, _ in batch.events] == ["/data/items/1"]
+    assert [rejected.part for rejected in batch.rejected] == ["/data/items/0"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "direction"), [("ADMIN_CREDIT", "in"), ("ADMIN_DEBIT", "out"), ("admin_debit", "out")]
+)
+def test_what_an_admin_booked_is_internal_and_completed(kind: str, direction: str) -> None:
+    event = event_of(read({**ENTRY, "type": kind, "status": "POSTED"}, "ledger"))
+    assert event.transfer
+    assert (event.transfer.direction, event.transfer.method) == (direction, "internal")
+    assert event.transfer.status == "completed"

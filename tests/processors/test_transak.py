@@ -286,6 +286,64 @@ def test_what_cannot_be_an_amount_is_rejected(field: str, amount: object) -> Non
     assert refusal_of(told(order(**{field: amount}))).startswith(f"invalid_value: $.{field}: ")
 
 
-@pytest.mark.parametrize("via", [Via.POLL, Via.BACKFILL])
-def test_what_came_by_a_path_without_a_reading_is_kept_for_one(via: Via) -> None:
-    assert refusal_of(told(ORDER, via=via)).startswith("unknown_kind: ")
+# ---- what REST reads back ---------------------------------------------------------------
+
+
+def page(
+    content: object, *, memory: Batch | None = None, via: Via = Via.POLL, route: str = "orders"
+) -> Batch:
+    raw = Raw(
+        provider="transak",
+        account="main",
+        environment="sandbox",
+        via=via,
+        route=route,
+        kind=Kind.FRAME,
+        connection="r1",
+        sequence=1,
+        received_at=NOW,
+        value=json.dumps({"meta": {}, "data": content}).encode(),
+    )
+    batch = Batch(memory or Remembered(), published_at=NOW)
+    process(raw, Position("raw.transak", 0, 2), MAPPER, KEYS, batch)
+    return batch
+
+
+def rested(**fields: object) -> dict[str, object]:
+    """The order as REST names it."""
+    return {**without("id"), "_id": "order-1", **fields}
+
+
+def test_an_order_has_one_id_by_the_socket_and_by_rest_in_either_order() -> None:
+    by_socket, by_rest = told(token(ORDER)), page([rested()])
+    assert event_of(by_socket).id == event_of(by_rest).id
+    for first, again in (
+        (by_socket, page([rested()], memory=by_socket)),
+        (by_rest, told(token(ORDER), memory=by_rest)),
+    ):
+        (witness,) = again.witnesses
+        assert not again.events
+        assert witness.id == event_of(first).id
+    assert event_of(by_rest).authority == "read_back"
+
+
+def test_each_row_of_a_page_stands_for_itself_and_says_where_it_is() -> None:
+    batch = page([rested(), rested(_id="b", fiatAmount="many"), rested(_id="c")])
+    assert [event.evidence.part for event, _ in batch.events] == ["/data/0", "/data/2"]
+    (rejected,) = batch.rejected
+    assert rejected.part == "/data/1"
+
+
+def test_one_order_by_its_id_is_the_same_fact_as_its_row() -> None:
+    listed = page([rested()], via=Via.BACKFILL)
+    one = page(rested(), memory=listed, route="order")
+    assert not one.events
+    assert not one.rejected
+
+
+def test_status_that_was_missed_is_told_when_it_is_read_back_and_an_older_one_is_stale() -> None:
+    first = page([rested()])
+    late = told(
+        token(order(status="PROCESSING", updatedAt="2025-04-04T13:14:00.000Z")), memory=first
+    )
+    assert event_of(late).is_stale
