@@ -25,6 +25,7 @@ from ingest.credentials import KeyRing
 from ingest.errors import AllRefused, OperatorError, SettingsError
 from ingest.feed import Refused
 from ingest.feeds import FEEDS, WEBHOOKS, feed_of
+from ingest.key_log import KeyLog
 from ingest.lease import Lease
 from ingest.metrics import Metrics
 from ingest.open_entities import OpenEntities
@@ -59,6 +60,7 @@ async def _run(
 ) -> None:
     for account in accounts:
         _check(account)
+    sealed_with = told.sealed_with() if any(map(settings.mints, accounts)) else None
     metrics, progress = Metrics(), probes.Progress()
     entrances = _entrances(accounts, metrics)
     door = Door(entrances, metrics.stranger)
@@ -72,7 +74,8 @@ async def _run(
         stack.push_async_callback(raw_log.abandon)
         opens = OpenEntities(kafka, _looking_up(accounts))
         stack.push_async_callback(opens.stop)
-        feeds = _supervisions(accounts, raw_log, opens, metrics, progress)
+        keys = None if sealed_with is None else KeyLog(kafka, sealed_with)
+        feeds = _supervisions(accounts, raw_log, opens, keys, metrics, progress)
         for feed in feeds:
             if not feed.feed.replicas:
                 feed.lease = Lease(kafka, feed.settings.provider, feed.settings.name)
@@ -120,10 +123,11 @@ async def _listen(door: Door, told: settings.Webhooks) -> web.ServerRunner:
     return runner
 
 
-def _supervisions(
+def _supervisions(  # noqa: PLR0913, PLR0917 - what all feeds of a process share
     accounts: tuple[settings.Account, ...],
     raw_log: RawLog,
     opens: OpenEntities,
+    keys: KeyLog | None,
     metrics: Metrics,
     progress: probes.Progress,
 ) -> list[Supervision]:
@@ -140,6 +144,7 @@ def _supervisions(
             budgets=budgets,
             turns=turns,
             opens=opens,
+            keys=keys,
         )
         for account in accounts
     ]

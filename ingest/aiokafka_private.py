@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError
 
@@ -25,6 +25,16 @@ async def knock(kafka: Connection) -> None:
                 raise OperatorError(refusal) from error
         else:
             connection.close()
+
+
+async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
+    """Return the numbers of a topic's partitions; none where there is no such topic.
+
+    All topics are asked for, and not this one by name: a broker may create what it is asked
+    about. ``partitions_for_topic`` knows only what the consumer was assigned already.
+    """
+    cluster = await consumer._client.fetch_all_metadata()  # noqa: SLF001
+    return sorted(cluster.partitions_for_topic(topic) or ())
 
 
 def answered_within(producer: AIOKafkaProducer, milliseconds: int) -> None:

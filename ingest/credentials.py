@@ -8,6 +8,7 @@ from math import inf
 from pathlib import Path
 from random import SystemRandom
 from time import monotonic, time
+from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 import structlog
@@ -122,6 +123,18 @@ def struck(text: str, secrets: Mapping[str, str]) -> str:
 # ---- tokens that last ----------------------------------------------------------------
 
 
+class Kept(Protocol):
+    """Where tokens outlive the process that they were granted to."""
+
+    async def recall(self) -> Tokens | None:
+        """Return those of an earlier process that are still good."""
+        ...
+
+    async def keep(self, tokens: Tokens) -> None:
+        """Return once they cannot be lost any more."""
+        ...
+
+
 class Session:
     """The only owner of one account's login and of the tokens that it bought.
 
@@ -130,9 +143,13 @@ class Session:
     that was refused is not repeated with the same credentials.
     """
 
-    def __init__(self, login: Login, budgets: MutableMapping[str, Budget]) -> None:
+    def __init__(
+        self, login: Login, budgets: MutableMapping[str, Budget], kept: Kept | None = None
+    ) -> None:
         self._login = login
         self._budgets = budgets
+        self._kept = kept
+        self._recalled = False
         self._asking = asyncio.Lock()
         self._secrets: Mapping[str, str] = {}
         self._renew_at = self._ends_at = -inf
@@ -165,15 +182,27 @@ class Session:
         return replace(account, secrets={**account.secrets, **self._secrets})
 
     async def _renew(self, account: Account) -> None:
+        if await self._recall():
+            return
         if self._secrets and await self._refreshed(account):
             return
         await self._log_in(account)
+
+    async def _recall(self) -> bool:
+        """Go on with what an earlier process was granted; return whether there was any."""
+        if self._kept is None or self._recalled:
+            return False
+        tokens = await self._kept.recall()
+        self._recalled = True
+        if tokens is not None:
+            self._use(tokens)
+        return tokens is not None
 
     async def _refreshed(self, account: Account) -> bool:
         """Use the refresh token; return whether there is a token to go on with."""
         try:
             request = self._login.refresh(self._with_tokens(account))
-            self._take(await self._ask("refresh", request, self._login.refresh_rate))
+            await self._take(await self._ask("refresh", request, self._login.refresh_rate))
         except Disconnected as error:
             if monotonic() < self._ends_at:
                 return True  # It still lives: somebody will ask again.
@@ -190,7 +219,7 @@ class Session:
             raise Unauthorized(self._refused[1])
         try:
             request = self._login.log_in(account)
-            self._take(await self._ask("log_in", request, self._login.log_in_rate))
+            await self._take(await self._ask("log_in", request, self._login.log_in_rate))
         except Unauthorized as error:
             self._refused = dict(account.secrets), str(error)
             raise
@@ -201,8 +230,13 @@ class Session:
         await asyncio.sleep(budget.reserve(monotonic()))
         return await _answered(request)
 
-    def _take(self, answer: Answer) -> None:
-        tokens: Tokens = self._login.tokens(answer, time())
+    async def _take(self, answer: Answer) -> None:
+        tokens = self._login.tokens(answer, time())
+        if self._kept is not None:
+            await self._kept.keep(tokens)
+        self._use(tokens)
+
+    def _use(self, tokens: Tokens) -> None:
         now, life = monotonic(), inf if tokens.life is None else tokens.life
         part = _RENEW_TO - (_RENEW_TO - _RENEW_FROM) * _random()
         self._renew_at, self._ends_at = now + part * life, now + life

@@ -3,8 +3,8 @@
 Nothing here does I/O. Times are seconds of a monotonic clock.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from schemas.records import Micros, OpenEntity, Recovered, Via
@@ -312,6 +312,11 @@ class Login:
     log_in_rate: Rate
     """What the provider allows one address."""
     refresh_rate: Rate
+    signs: str | None = None
+    """Name of the token with which the provider signs what we verify: it is kept on ``keys``
+    before it is used."""
+    dials: bool = True
+    """Whether the socket, too, is opened with these tokens."""
 
 
 # ---- REST ----------------------------------------------------------------------------
@@ -418,6 +423,8 @@ class Rest:
     """Whether it asks for the entities on ``open``."""
     reference: Callable[[bytes], str | None] | None = None
     """What a webhook names that is believed once REST says the same; None where they are signed."""
+    needs: frozenset[str] = frozenset()
+    """Names of the optional credentials that it takes; without them, nothing is asked."""
 
 
 # ---- the feed ------------------------------------------------------------------------
@@ -454,3 +461,11 @@ class Feed:
     """What follows the provider's public data, where that is a connection of its own."""
     sign: Callable[[Account, int], Mapping[str, str]] = lambda _account, _now: {}
     """Secrets that we make ourselves before each dial; ``now`` is in unix seconds."""
+
+
+def fitted(feed: Feed, credentials: Collection[str]) -> Feed:
+    """Return the feed without what an account of these credentials cannot have."""
+    if feed.rest is None or feed.rest.needs <= set(credentials):
+        return feed
+    login = feed.login if feed.login and feed.login.dials else None
+    return replace(feed, rest=None, login=login)

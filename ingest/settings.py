@@ -13,6 +13,7 @@ from ingest import credentials, feed
 from ingest.errors import SettingsError
 from ingest.feeds import FEEDS, WEBHOOKS, feed_of
 from schemas.connection import Connection, KafkaSection, Reference
+from schemas.sealing import KeysSection, sealing_key
 
 
 def _known(provider: str) -> str:
@@ -102,12 +103,22 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     kafka: KafkaSection = KafkaSection()
+    keys: KeysSection = KeysSection()
     ingest: Ingest = Ingest()
     accounts: tuple[Account, ...] = Field(min_length=1)
 
     def connection(self) -> Connection:
         """Return the way to Kafka, with its secret read now. Raises ``SettingsError``."""
         return self.kafka.connection(lambda at: credentials.secret(at, "kafka.password"))
+
+    def sealed_with(self) -> bytes | None:
+        """Return the key that seals minted tokens, read now. Raises ``SettingsError``."""
+        if self.keys.seal is None:
+            return None
+        try:
+            return sealing_key(credentials.secret(self.keys.seal, "keys.seal"))
+        except ValueError as error:
+            raise SettingsError(f"keys.seal: {error}") from error
 
 
 class Environment(BaseSettings):
@@ -136,6 +147,7 @@ def load(path: Path | None = None) -> Settings:
     for account in settings.accounts:
         _check(account, path)
         _check_webhook(account, settings.ingest, path)
+        _check_seal(account, settings.keys, path)
     _check_names(settings.accounts, path)
     return _beside(path, settings)
 
@@ -171,11 +183,16 @@ def _told(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not TOML: {error}") from error
 
 
+_REFERENCES = (("kafka", "password"), ("keys", "seal"))
+
+
 def _first_of(error: ValidationError) -> str:
     """Return one line about the first mistake; never the value, which may be a secret."""
     mistake = error.errors(include_input=False, include_url=False, include_context=False)[0]
     where = ".".join(str(step) for step in mistake["loc"])
-    if {"credentials", "keys"} & set(mistake["loc"]) or mistake["loc"] == ("kafka", "password"):
+    loc = mistake["loc"]
+    is_secret = "credentials" in loc or (loc[:1] == ("accounts",) and "keys" in loc)
+    if is_secret or loc in _REFERENCES:
         return f"{where}: expected env:NAME or file:/path, never the secret itself"
     return f"{where}: {mistake['msg']}"
 
@@ -214,6 +231,20 @@ def _webhook_mistake(account: Account, options: Mapping[str, Any], ingest: Inges
     except ValueError as error:
         return str(error)
     return None
+
+
+def mints(account: Account) -> bool:
+    """Return whether an account is granted tokens that sign what we verify."""
+    login = feed.fitted(feed_of(account.provider, account.name), account.credentials).login
+    return login is not None and login.signs is not None
+
+
+def _check_seal(account: Account, keys: KeysSection, path: Path) -> None:
+    if mints(account) and keys.seal is None:
+        raise SettingsError(
+            f"{path}: account {account}: its tokens are to be kept: expected [keys] seal, "
+            "found none; add it, or leave out the credentials that are optional"
+        )
 
 
 def _listed(names: Iterable[str]) -> str:

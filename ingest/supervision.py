@@ -28,15 +28,18 @@ from ingest.feed import (
     FeedError,
     Keep,
     Known,
+    Login,
     Refused,
     Rest,
     Superseded,
     Unauthorized,
     Unresumable,
     Unwelcome,
+    fitted,
 )
 from ingest.hydration import gated
 from ingest.journal import Log, RawJournal
+from ingest.key_log import KeptTokens, KeyLog
 from ingest.metrics import FeedMetrics
 from ingest.patience import Patience
 from ingest.probes import Progress
@@ -103,6 +106,8 @@ class Supervision:
     lease: Lease | None = None
     """None: several processes may follow this feed."""
     opens: Opens = field(default_factory=NoneOpen)
+    keys: KeyLog | None = None
+    """Where tokens are kept that sign what we verify."""
     patience: Patience = field(default_factory=Patience)
     cursor: Cursor | None = None
     """Up to where raw holds everything."""
@@ -126,10 +131,26 @@ class Supervision:
     _rest: RestLoop | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        self._fit()
         if self.feed.login is not None:
-            self._session = credentials.Session(self.feed.login, self.budgets)
+            kept = self._kept(self.feed.login)
+            self._session = credentials.Session(self.feed.login, self.budgets, kept)
         if self.feed.rest is not None:
             self._rest = self._rest_loop(self.feed.rest)
+
+    def _fit(self) -> None:
+        """Leave out what the account's credentials do not reach, and say so."""
+        feed = fitted(self.feed, self.settings.credentials)
+        if self.feed.rest is not None and feed.rest is None:
+            missing = ", ".join(sorted(self.feed.rest.needs - self.settings.credentials.keys()))
+            _log.info("no REST: a credential is not there", feed=self._name, missing=missing)
+        self.feed = feed
+
+    def _kept(self, login: Login) -> KeptTokens | None:
+        if login.signs is None or self.keys is None:
+            return None
+        provider, account = self.settings.provider, self.settings.name
+        return KeptTokens(keys=self.keys, provider=provider, account=account, token=login.signs)
 
     async def run(self) -> Refused | None:
         """Follow the feed until a stop is asked (None), or until it is refused."""
@@ -237,7 +258,7 @@ class Supervision:
     async def _connect(self) -> None:
         await self._have_room()
         await self._afford(self._read().url)
-        account = await self.patience.wait(self._authorized(_DIAL_WITH_LEFT))
+        account = await self.patience.wait(self._ready_to_dial())
         if account is None:
             return
         self._dialled_until = self._session.ends_at if self._session else inf
@@ -259,6 +280,11 @@ class Supervision:
     def _held_back(self, journal: RawJournal) -> AbstractAsyncContextManager[Journal]:
         """Return the journal, behind a gate where REST is to speak first."""
         return nullcontext(journal) if self._rest is None else gated(journal, self._rest)
+
+    async def _ready_to_dial(self) -> Account:
+        if self.feed.login is not None and self.feed.login.dials:
+            return await self._authorized(_DIAL_WITH_LEFT)
+        return self._read()
 
     async def _authorized(self, left: float = 0.0) -> Account:
         """Return the account with its tokens, if it has any, good for ``left`` seconds."""

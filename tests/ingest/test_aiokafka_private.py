@@ -5,6 +5,7 @@ import inspect
 from importlib.metadata import version
 
 from aiokafka import AIOKafkaProducer, client, conn
+from aiokafka.consumer import consumer
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.producer import sender
 
@@ -17,6 +18,7 @@ def test_the_private_parts_are_where_they_were_in_0_14() -> None:
     assert "timeout=self._sender._request_timeout_ms" in inspect.getsource(sender)
     assert "request_timeout_ms=self._request_timeout_ms" in inspect.getsource(client)
     assert "def sender_task(self)" in inspect.getsource(sender)
+    assert "cluster = await self._client.fetch_all_metadata()" in inspect.getsource(consumer)
 
 
 async def test_a_broker_that_hangs_is_given_up_long_before_its_records() -> None:

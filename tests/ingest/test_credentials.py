@@ -228,3 +228,64 @@ async def test_nobody_home_is_a_disconnect_that_names_no_url() -> None:
     with pytest.raises(Disconnected) as caught:
         await Session(desk.login(), {}).authorized(ACCOUNT)
     assert "secret-path" not in str(caught.value)
+
+
+# ---- tokens that outlive the process ----------------------------------------------------
+
+
+@dataclass
+class Shelf:
+    """Where tokens are kept, which can be told to take its time."""
+
+    tokens: Tokens | None = None
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    recalls: int = 0
+
+    async def recall(self) -> Tokens | None:
+        self.recalls += 1
+        return self.tokens
+
+    async def keep(self, tokens: Tokens) -> None:
+        self.asked.set()
+        await self.open.wait()
+        self.tokens = tokens
+
+
+async def test_a_token_is_used_only_once_it_is_kept(desk: Desk, clock: Clock) -> None:
+    shelf = Shelf()
+    session = Session(desk.login(), {}, shelf)
+    asking = asyncio.create_task(session.authorized(ACCOUNT))
+    async with asyncio.timeout(5):
+        await shelf.asked.wait()
+        assert not asking.done()
+        shelf.open.set()
+        account = await asking
+    assert shelf.tokens
+    assert shelf.tokens.secrets.items() <= account.secrets.items()
+
+
+async def test_the_next_process_goes_on_with_what_was_kept_and_asks_for_nothing(
+    desk: Desk, clock: Clock
+) -> None:
+    kept = {"access_token": "kept", "refresh_token": "kept#r"}
+    shelf = Shelf(Tokens(secrets=kept, life=100.0))
+    shelf.open.set()
+    session = Session(desk.login(), {}, shelf)
+    assert (await session.authorized(ACCOUNT)).secrets["access_token"] == "kept"
+    assert (desk.asked, shelf.recalls) == ([], 1)
+    clock.now = 80.0
+    assert (await session.authorized(ACCOUNT)).secrets["access_token"] == "access#1"
+    assert desk.asked == ["refresh kept#r"]
+
+
+async def test_a_kept_token_that_is_refused_is_replaced_and_not_recalled_again(
+    desk: Desk, clock: Clock
+) -> None:
+    kept = {"access_token": "kept", "refresh_token": "kept#r"}
+    shelf = Shelf(Tokens(secrets=kept, life=100.0))
+    shelf.open.set()
+    session = Session(desk.login(), {}, shelf)
+    session.distrust((await session.authorized(ACCOUNT)).secrets)
+    assert (await session.authorized(ACCOUNT)).secrets["access_token"] == "access#1"
+    assert shelf.recalls == 1

@@ -33,6 +33,11 @@ credentials = { api_key = "file:key" }
 options = { public_channels = ["a"] }
 """
 
+WITH_SECRET = GOOD.replace(
+    '{ api_key = "file:key" }', '{ api_key = "file:key", api_secret = "file:key" }'
+)
+"""A Transak account whose token is refreshed."""
+
 MARKET = """
 [[accounts]]
 provider = "paymium"
@@ -154,6 +159,19 @@ WRONG_FILES = [
         GOOD.replace("file:key", "file:/not/there"),
         "account transak/main, api_key: cannot read /not/there (No such file or directory)",
     ),
+    (
+        WITH_SECRET,
+        "account transak/main: its tokens are to be kept: expected [keys] seal, found none; add it",
+    ),
+    (
+        WITH_SECRET + '[keys]\nseal = "s3cr3t"',
+        "keys.seal: expected env:NAME or file:/path, never the secret itself",
+    ),
+    (
+        WITH_SECRET + '[keys]\nseal = "env:PEPAY_KEY"',
+        "keys.seal: expected 32 bytes in base64 or hex, found other text; make one: openssl rand",
+    ),
+    (WITH_SECRET + '[keys]\nseel = "env:PEPAY_KEY"', "keys.seel: Extra inputs are not permitted"),
 ]
 
 

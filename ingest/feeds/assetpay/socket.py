@@ -23,6 +23,7 @@ from ingest.feed import (
     Unwelcome,
 )
 from ingest.feeds.assetpay.client_token import minted
+from ingest.feeds.assetpay.rest import REST
 
 _PROBATION = 1.5
 """Seconds: the join is answered before the key is checked, and a bad one is dropped without a
@@ -106,4 +107,5 @@ FEED = Feed(
     address=_address,
     dialect=_dialect,
     sign=_sign,
+    rest=REST,
 )

@@ -7,9 +7,9 @@ import msgspec
 
 from ingest.dialects.pusher import Pusher, unfit_channel
 from ingest.feed import Account, Address, Cursor, Feed
+from ingest.feeds.transak.api import LOGIN, SOCKET
+from ingest.feeds.transak.rest import REST
 
-_PUBLISHED = "wss://ws-ap2.pusher.com/app/1d9ffac87de599c61283"
-"""One Pusher app serves both environments: the API key in the channel tells them apart."""
 _QUIET = 10.0
 """Seconds; below Pusher's 120, so that every ``alive`` mark has its proof."""
 
@@ -50,10 +50,13 @@ def _dialect(account: Account, _cursor: Cursor | None) -> Pusher:
 FEED = Feed(
     provider="transak",
     route="orders",
-    endpoints={"sandbox": _PUBLISHED, "production": _PUBLISHED},
+    endpoints={"sandbox": SOCKET, "production": SOCKET},
     credentials=frozenset({"api_key"}),
+    optional_credentials=frozenset({"api_secret"}),
     replicas=False,  # Identity is derived, and nothing can be replayed.
     check=_check,
     address=_address,
     dialect=_dialect,
+    login=LOGIN,
+    rest=REST,
 )
