@@ -1,0 +1,123 @@
+"""Transak's token: on ``keys`` before it is used, and there for whoever comes after."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Message
+
+from penstock.stack import Stack
+from penstock.topic_reader import whole
+from schemas import topics
+from schemas.codec import raw_record
+from schemas.records import Kind, Raw, SigningKey, Via
+from schemas.sealing import opened, sealing_key
+from tests.end_to_end.test_workers import until
+from twins.server import Twin
+from twins.transak import API_KEY, API_SECRET, Transak, TransakTwin
+
+SEAL = "5e" * 32
+PATIENCE_S = 60.0
+
+SETTINGS = """
+[kafka]
+bootstrap_servers = "{servers}"
+[keys]
+seal = "file:{directory}/seal"
+[ingest]
+http = "127.0.0.1:0"
+[[accounts]]
+provider = "transak"
+name = "{account}"
+environment = "sandbox"
+url = "{url}"
+credentials = {{ api_key = "file:{directory}/api_key", api_secret = "file:{directory}/api_secret" }}
+"""
+
+
+class House:
+    """Ingest of one Transak account, and what it left in Kafka."""
+
+    def __init__(self, directory: Path, stack: Stack, twin: Twin[Transak], account: str) -> None:
+        self.stack, self.account = stack, account
+        for name, secret in (("seal", SEAL), ("api_key", API_KEY), ("api_secret", API_SECRET)):
+            (directory / name).write_text(secret)
+        self.file = directory / "penstock.toml"
+        self.file.write_text(
+            SETTINGS.format(
+                servers=stack.bootstrap_servers,
+                directory=directory,
+                account=account,
+                url=twin.url,
+            )
+        )
+
+    @asynccontextmanager
+    async def ingest(self) -> AsyncIterator[asyncio.subprocess.Process]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ingest", "--settings", str(self.file)),
+            env={"PATH": os.environ["PATH"]},
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    def keys(self) -> list[tuple[Message, SigningKey]]:
+        """Return what is on ``keys`` of the account, opened."""
+        begins = f"transak/{self.account}/"
+        return [
+            (message, opened(at, message.value() or b"", sealing_key(SEAL)))
+            for message in whole(self.stack.connection, topics.KEYS)
+            if (at := (message.key() or b"").decode()).startswith(begins)
+        ]
+
+    def raw(self) -> list[Raw]:
+        return [
+            raw_record(message.headers() or (), message.value() or b"")
+            for message in whole(self.stack.connection, topics.raw("transak"))
+            if message.key() == self.account.encode()
+        ]
+
+    async def until_keys(self, count: int) -> None:
+        async def enough() -> bool:
+            return len(await asyncio.to_thread(self.keys)) >= count
+
+        await until(enough, PATIENCE_S)
+
+    async def until_read_back(self) -> None:
+        async def read_back() -> bool:
+            return any(raw.kind is Kind.RECOVERED for raw in await asyncio.to_thread(self.raw))
+
+        await until(read_back, PATIENCE_S)
+
+
+@pytest.mark.timeout(180)
+async def test_a_token_that_a_killed_ingest_never_used_is_used_by_the_next_one(
+    tmp_path: Path, prepared_stack: Stack
+) -> None:
+    async with TransakTwin(rate=0) as twin:
+        house = House(tmp_path, prepared_stack, twin, "killed-before-use")
+        twin.door.fail(503, 2, after=1)  # The refresh, and nobody can use what it granted.
+        async with house.ingest() as process:
+            await house.until_keys(1)
+            process.kill()
+        assert not [raw for raw in house.raw() if raw.via is Via.POLL]
+        await twin.storm(30)
+        async with house.ingest():
+            await house.until_read_back()
+        ((message, key),) = house.keys()
+        assert key.token == twin.provider.access_token
+        assert twin.provider.refreshes == 1
+        assert message.partition() == topics.partition_of(house.account, prepared_stack.partitions)
+        assert key.token.encode() not in (message.value() or b"")
+        pages = [raw for raw in house.raw() if raw.via is Via.POLL]
+        assert all(key.minted_at < raw.received_at for raw in pages)
+        assert len(pages) >= 20
