@@ -3,20 +3,25 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
+from signal import SIGKILL
+from typing import Any
 
 import pytest
 from confluent_kafka import Message
 
+from penstock.reconcile import read_events
 from penstock.stack import Stack
 from penstock.topic_reader import whole
 from schemas import topics
 from schemas.codec import raw_record
 from schemas.records import Kind, Raw, SigningKey, Via
 from schemas.sealing import opened, sealing_key
-from tests.end_to_end.test_workers import until
+from tests.end_to_end.test_workers import Worker, until
 from twins.server import Twin
 from twins.transak import API_KEY, API_SECRET, Transak, TransakTwin
 
@@ -70,7 +75,7 @@ class House:
                 process.kill()
                 await process.wait()
 
-    def keys(self) -> list[tuple[Message, SigningKey]]:
+    def minted(self) -> list[tuple[Message, SigningKey]]:
         """Return what is on ``keys`` of the account, opened."""
         begins = f"transak/{self.account}/"
         return [
@@ -86,9 +91,52 @@ class House:
             if message.key() == self.account.encode()
         ]
 
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[Worker]:
+        one = Worker(self.file.parent, self.stack, self.account)
+        with one.file.open("a") as file:
+            file.write(f'[keys]\nseal = "file:{self.file.parent}/seal"\n')
+        await one.start()
+        try:
+            yield one
+        finally:
+            assert one.process is not None
+            if one.process.returncode is None:
+                one.process.kill()
+            await one.process.wait()
+
+    def events(self) -> list[Mapping[str, Any]]:
+        events = read_events(self.stack.connection, self.stack.registry_url)
+        return [event for event in events if event["account"] == self.account]
+
+    def rejected(self) -> int:
+        keys = (message.key() for message in whole(self.stack.connection, topics.REJECTED))
+        return sum(key == self.account.encode() for key in keys)
+
+    async def until_told(self, twin: Twin[Transak]) -> None:
+        """Return once everything in the books is on ``events``."""
+        facts = {
+            "/".join(("transak", self.account, "order", *line.key)) for line in twin.books.lines
+        }
+
+        async def all_are() -> bool:
+            return facts <= {event["id"] for event in await asyncio.to_thread(self.events)}
+
+        await until(all_are, PATIENCE_S)
+
+    async def until_kept(self, twin: Twin[Transak]) -> None:
+        """Return once every frame that the twin wrote is on raw."""
+        wrote = {line.sha256 for line in twin.books.lines}
+
+        async def all_are() -> bool:
+            records = await asyncio.to_thread(self.raw)
+            return wrote <= {sha256(raw.value).hexdigest() for raw in records}
+
+        await until(all_are, PATIENCE_S)
+
     async def until_keys(self, count: int) -> None:
         async def enough() -> bool:
-            return len(await asyncio.to_thread(self.keys)) >= count
+            return len(await asyncio.to_thread(self.minted)) >= count
 
         await until(enough, PATIENCE_S)
 
@@ -113,7 +161,7 @@ async def test_a_token_that_a_killed_ingest_never_used_is_used_by_the_next_one(
         await twin.storm(30)
         async with house.ingest():
             await house.until_read_back()
-        ((message, key),) = house.keys()
+        ((message, key),) = house.minted()
         assert key.token == twin.provider.access_token
         assert twin.provider.refreshes == 1
         assert message.partition() == topics.partition_of(house.account, prepared_stack.partitions)
@@ -121,3 +169,41 @@ async def test_a_token_that_a_killed_ingest_never_used_is_used_by_the_next_one(
         pages = [raw for raw in house.raw() if raw.via is Via.POLL]
         assert all(key.minted_at < raw.received_at for raw in pages)
         assert len(pages) >= 20
+
+
+@pytest.mark.timeout(240)
+async def test_frames_right_behind_a_refresh_verify_and_old_ones_do_after_a_restart(
+    tmp_path: Path, prepared_stack: Stack
+) -> None:
+    """No key is in the settings: whatever verifies, verifies by what ingest was granted."""
+    async with TransakTwin(rate=0) as twin:
+        house = House(tmp_path, prepared_stack, twin, "right-behind")
+        async with house.ingest() as ingest:
+            await house.until_read_back()
+            async with house.worker() as worker:
+                await twin.storm(40)
+                await house.until_told(twin)
+                worker.send(SIGKILL)
+            await twin.storm(40)  # Signed with a token that is gone when somebody reads them.
+            await house.until_kept(twin)
+            twin.provider.expire()
+            await twin.drop()
+            await refreshed(twin)
+            await twin.storm(40)  # Right behind: the key is still on its way to Kafka.
+            await house.until_kept(twin)
+            ingest.kill()
+        async with house.worker():
+            await house.until_told(twin)
+        first, second = (key.key_id for _, key in house.minted())
+    events = house.events()
+    verified = Counter(event["evidence"]["verified"] for event in events)
+    assert verified == {f"hs256:{first}": 80, f"hs256:{second}": 40}
+    assert len({event["id"] for event in events}) == 120
+    assert house.rejected() == 0
+
+
+async def refreshed(twin: Twin[Transak]) -> None:
+    """Return the moment that the twin signs with a second token of ours."""
+    async with asyncio.timeout(PATIENCE_S):
+        while twin.provider.refreshes < 2:  # noqa: ASYNC110 - it sets no event
+            await asyncio.sleep(0.001)
