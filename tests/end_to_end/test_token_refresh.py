@@ -153,7 +153,7 @@ async def test_a_token_that_a_killed_ingest_never_used_is_used_by_the_next_one(
 ) -> None:
     async with TransakTwin(rate=0) as twin:
         house = House(tmp_path, prepared_stack, twin, "killed-before-use")
-        twin.door.fail(503, 2, after=1)  # The refresh, and nobody can use what it granted.
+        twin.door.stumble("500", 2, after=1)  # The refresh, and nobody can use what it granted.
         async with house.ingest() as process:
             await house.until_keys(1)
             process.kill()

@@ -126,7 +126,7 @@ async def test_open_trades_and_fundings_are_looked_up_by_their_ids(tmp_path: Pat
 async def test_own_trades_and_the_ledger_are_listed_to_their_ends(tmp_path: Path) -> None:
     async with AssetPayTwin(rate=0) as twin:
         await twin.storm(3000)
-        twin.door.fail(502, 1, after=2)
+        twin.door.stumble("500", 1, after=2)
         async with read_back(twin, tmp_path, Opens([])) as log:
             own = {t["id"] for page in log.pages("self_trades") for t in page["items"]}
             booked = {entry["id"] for page in log.pages("ledger") for entry in page["items"]}

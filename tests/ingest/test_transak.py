@@ -198,7 +198,7 @@ async def test_a_token_that_ends_in_mid_paging_is_renewed_and_no_page_is_missed(
 ) -> None:
     async with TransakTwin(rate=0) as twin:
         await twin.storm(600)
-        twin.door.fail(401, 1, after=6)  # The refresh, five pages, and then it is over.
+        twin.door.stumble("401", 1, after=6)  # The refresh, five pages, and then it is over.
         keys = MemoryKeys()
         async with following(twin, tmp_path, keys, api_secret=API_SECRET) as (log, _):
             await log.until(lambda: bool(log.recovered()))
@@ -211,7 +211,7 @@ async def test_a_token_that_ends_in_mid_paging_is_renewed_and_no_page_is_missed(
 async def test_answers_that_fail_in_mid_paging_are_asked_for_again(tmp_path: Path) -> None:
     async with TransakTwin(rate=0) as twin:
         await twin.storm(600)
-        twin.door.fail(502, 2, after=4)
+        twin.door.stumble("500", 2, after=4)
         async with following(twin, tmp_path, MemoryKeys(), api_secret=API_SECRET) as (log, _):
             await log.until(lambda: bool(log.recovered()))
         assert log.told() == latest(twin)
