@@ -12,15 +12,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from confluent_kafka import Message
 
 from penstock.preparation import prepare
 from penstock.stack import Stack, local_stack
 from penstock.stack_record import LocalProcess
-from schemas.records import Kind, Via
+from schemas.records import Kind, Raw, Via
 from tests.end_to_end.test_raw import hashes, ingest, kept, until, until_kept
 from twins import TWINS
 from twins.provider import Provider
 from twins.server import Twin
+
+Records = list[tuple[Message, Raw]]
 
 
 @pytest.fixture
@@ -55,7 +58,7 @@ async def test_a_killed_broker_delays_frames_and_neither_loses_nor_reorders_them
         await twin.storm(200)
         await twin.quiet()
         sent = [line.sha256 for line in twin.books.lines if line.listeners]
-        await until_kept(fragile_stack, "pepay", "shop", len(sent))
+        await until(fragile_stack, "pepay", "shop", lambda told: len(heard(told)) >= len(sent))
         assert process.returncode is None
     frames = [
         raw.value
@@ -157,24 +160,32 @@ async def test_a_killed_ingest_resumes_behind_the_last_event_that_raw_holds(
 ) -> None:
     async with TWINS["pepay"](seed=6, rate=0) as twin:
         async with ingest(tmp_path, prepared_stack, twin, "resumed") as process:
-            async with asyncio.timeout(30):
-                await twin.audience.attentive.wait()
+            await until(prepared_stack, "pepay", "resumed", is_recovered)
             await twin.storm(100)
-            await until_kept(prepared_stack, "pepay", "resumed", 100)
+            await until(prepared_stack, "pepay", "resumed", lambda told: len(heard(told)) == 100)
             process.kill()
             await process.wait()
         await twin.storm(50)
         async with ingest(tmp_path, prepared_stack, twin, "resumed"):
-            await until_kept(prepared_stack, "pepay", "resumed", 150)
+            await until(prepared_stack, "pepay", "resumed", lambda told: len(heard(told)) >= 150)
         happened = {line.key[0] for line in twin.books.lines}
-    frames = [
-        msgspec.json.decode(raw.value)
-        for _, raw in kept(prepared_stack, "pepay", "resumed")
-        if raw.kind is Kind.FRAME
-    ]
-    ids = [frame["id"] for frame in frames if frame["object"] == "event"]
+    ids = heard(kept(prepared_stack, "pepay", "resumed"))
     assert set(ids) == happened
     assert len(ids) == len(happened), "it asked for more than it had missed"
+
+
+def is_recovered(records: Records) -> bool:
+    return any(raw.kind is Kind.RECOVERED for _, raw in records)
+
+
+def heard(records: Records) -> list[str]:
+    """The ids of all events that the socket told."""
+    frames = (
+        msgspec.json.decode(raw.value)
+        for _, raw in records
+        if raw.kind is Kind.FRAME and raw.via is Via.SOCKET
+    )
+    return [frame["id"] for frame in frames if frame["object"] == "event"]
 
 
 def test_a_missing_topic_is_one_line(tmp_path: Path, bare_stack: Stack) -> None:
