@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from ingest.supervision import Supervision
 from ingest.turns import Turn
 from ingest.webhooks import Door, Entrance
 from schemas.connection import Connection
+from schemas.records import SigningKey
 
 _GRACE = 15.0
 """Seconds from the signal to the last acknowledgement."""
@@ -62,7 +64,8 @@ async def _run(
         _check(account)
     sealed_with = told.sealed_with() if any(map(settings.mints, accounts)) else None
     metrics, progress = Metrics(), probes.Progress()
-    entrances = _entrances(accounts, metrics)
+    rings = _rings(accounts)
+    entrances = _entrances(accounts, rings, metrics)
     door = Door(entrances, metrics.stranger)
     async with AsyncExitStack() as stack:
         host, _, port = told.ingest.http.rpartition(":")
@@ -74,7 +77,7 @@ async def _run(
         stack.push_async_callback(raw_log.abandon)
         opens = OpenEntities(kafka, _looking_up(accounts))
         stack.push_async_callback(opens.stop)
-        keys = None if sealed_with is None else KeyLog(kafka, sealed_with)
+        keys = None if sealed_with is None else KeyLog(kafka, sealed_with, _letting_in(rings))
         feeds = _supervisions(accounts, raw_log, opens, keys, metrics, progress)
         for feed in feeds:
             if not feed.feed.replicas:
@@ -101,19 +104,40 @@ def _looking_up(accounts: tuple[settings.Account, ...]) -> set[str]:
     return {provider for provider, rest in rests if rest and rest.looks_up}
 
 
-def _entrances(accounts: tuple[settings.Account, ...], metrics: Metrics) -> list[Entrance]:
+def _rings(accounts: tuple[settings.Account, ...]) -> Mapping[str, KeyRing]:
+    """Return the verification keys of every account that takes webhooks."""
+    return {
+        str(account): KeyRing(account.keys, f"account {account}, keys")
+        for account in accounts
+        if account.webhook is not None
+    }
+
+
+def _entrances(
+    accounts: tuple[settings.Account, ...], rings: Mapping[str, KeyRing], metrics: Metrics
+) -> list[Entrance]:
     return [
         Entrance(
             provider=account.provider,
             account=account.name,
             environment=account.environment,
             webhook=WEBHOOKS[account.provider],
-            ring=KeyRing(account.keys, f"account {account}, keys"),
+            ring=rings[str(account)],
             metrics=metrics.deliveries(account.provider, account.name),
         )
         for account in accounts
         if account.webhook is not None
     ]
+
+
+def _letting_in(rings: Mapping[str, KeyRing]) -> Callable[[SigningKey], None]:
+    """Return who tells the door of a minted key: deliveries are signed with it too."""
+
+    def heard(key: SigningKey) -> None:
+        if ring := rings.get(f"{key.provider}/{key.account}"):
+            ring.add(key.key_id, key.token)
+
+    return heard
 
 
 async def _listen(door: Door, told: settings.Webhooks) -> web.ServerRunner:

@@ -70,7 +70,12 @@ class KeyRing:
         """Read them now. Raises ``SettingsError``."""
         self._references, self._owner = references, owner
         self._keys = self._read()
+        self._minted: Mapping[str, bytes] = {}
         self._read_at = monotonic()
+
+    def add(self, key_id: str, token: str) -> None:
+        """Let in what this token signs as well: the provider minted it for us."""
+        self._minted = {key_id: token.encode(), **self._minted}
 
     def __call__(self) -> Mapping[str, bytes]:
         """Return the keys as they are now, or were when they could last be read."""
@@ -82,7 +87,7 @@ class KeyRing:
             except SettingsError as error:
                 # It was there when we started: somebody is replacing it.
                 _log.warning("keys could not be read again", reason=str(error))
-        return self._keys
+        return {**self._minted, **self._keys}
 
     def _read(self) -> Mapping[str, bytes]:
         return {name: key.encode() for name, key in read(self._references, self._owner).items()}

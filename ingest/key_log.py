@@ -4,6 +4,7 @@ https://aiokafka.readthedocs.io/en/stable/producer.html
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from secrets import token_bytes, token_hex
@@ -31,9 +32,16 @@ _KEY_ID_BYTES = 8
 class KeyLog:
     """What an ingest process writes to ``keys``, and reads of what earlier ones wrote."""
 
-    def __init__(self, kafka: Connection, sealed_with: bytes) -> None:
+    def __init__(
+        self,
+        kafka: Connection,
+        sealed_with: bytes,
+        heard: Callable[[SigningKey], None] = lambda _key: None,
+    ) -> None:
+        """``heard`` is told of every key that is written, or read as an account's newest."""
         self._kafka = kafka
         self._sealed_with = sealed_with
+        self._heard = heard
 
     async def append(self, key: SigningKey) -> None:
         """Return once every in-sync replica has the key; ask again as long as it takes.
@@ -49,6 +57,7 @@ class KeyLog:
             attempt += 1
             await knock(self._kafka)
             await asyncio.sleep(_RETRY)
+        self._heard(key)
 
     async def newest(self, provider: str, account: str) -> SigningKey | None:
         """Return the key of an account that was written last. Raises ``OperatorError``."""
@@ -87,9 +96,11 @@ class KeyLog:
 
     def _opened(self, at: str, value: bytes) -> SigningKey:
         try:
-            return opened(at, value, self._sealed_with)
+            key = opened(at, value, self._sealed_with)
         except Unopened as error:
             raise OperatorError(str(error)) from error
+        self._heard(key)
+        return key
 
     async def _is_appended(self, key: SigningKey, value: bytes) -> bool:
         # A token lives for days: a connection of its own, for one record.

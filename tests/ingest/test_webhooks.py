@@ -533,3 +533,15 @@ async def test_an_unsigned_callback_is_known_by_the_url_that_we_gave(
     assert (await house.post(body, {}, f"paymium/main{query}"))[0] == status
     assert len(house.log.records) == len(house.heard) == (status == 200)
     assert SECRET not in generate_latest(house.metrics.registry)
+
+
+def test_what_a_minted_key_signs_is_let_in_beside_the_keys_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("of the settings")
+    ring = KeyRing({"w1": f"file:{tmp_path / 'key'}"}, "account transak/desk, keys")
+    ring.add("a1", "minted first")
+    ring.add("a2", "minted then")
+    assert list(ring().items()) == [
+        ("a2", b"minted then"),
+        ("a1", b"minted first"),
+        ("w1", b"of the settings"),
+    ]
