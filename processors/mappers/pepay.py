@@ -38,13 +38,16 @@ from schemas.signatures import pepay
 
 
 class _Contents(Wire, frozen=True):
-    object: msgspec.Raw
+    object: msgspec.Raw = msgspec.Raw()
 
 
 class _Envelope(Wire, frozen=True):
-    """An ``event``, or a word about the stream, of which only ``object`` is promised."""
+    """An ``event``, or a word about the stream, of which only ``object`` is promised.
 
-    object: Word
+    The older callback has no ``object`` at all.
+    """
+
+    object: Word | None = None
     id: Word | None = None
     type: Word | None = None
     created: Seconds | None = None
@@ -95,9 +98,15 @@ def _delivered(raw: Raw, keys: Keys) -> Iterator[Part]:
 
 def _told(raw: Raw) -> Iterator[Part]:
     envelope = _ENVELOPE.decode(raw.value)
-    if envelope.object != "event":
-        return iter((Part(kind=envelope.object, body=raw.value),))
-    part = _part(envelope, raw.value, "")
+    match envelope.object:
+        case "event":
+            part = _part(envelope, raw.value, "")
+        case None if raw.via is Via.WEBHOOK and envelope.type in _STATUS_OF_TYPE:
+            part = Part(_FLAT, raw.value, context=_context(envelope))
+        case None:
+            raise Malformed("$.object: expected text, found none")
+        case word:
+            return iter((Part(kind=word, body=raw.value),))
     if part.context.lacks:
         raise Malformed(_missing(part.context))
     return iter((part,))
@@ -123,13 +132,18 @@ def _row(row: bytes, pointer: str) -> Part:
 
 
 def _part(envelope: _Envelope, whole: bytes, pointer: str) -> Part:
-    lacks = next((name for name in _PROMISED if getattr(envelope, name) is None), "")
+    inner = bytes(envelope.data.object) if envelope.data else b""
     return Part(
-        kind=envelope.type or envelope.object,
-        body=bytes(envelope.data.object) if envelope.data else whole,
+        kind=envelope.type or envelope.object or "event",
+        body=inner or whole,
         pointer=f"{pointer}/data/object",
-        context=_Told(envelope.id or "", envelope.type or "", envelope.created or 0, lacks),
+        context=_context(envelope, "" if inner else "data.object"),
     )
+
+
+def _context(envelope: _Envelope, lacks: str = "") -> _Told:
+    lacks = next((name for name in _PROMISED if getattr(envelope, name) is None), lacks)
+    return _Told(envelope.id or "", envelope.type or "", envelope.created or 0, lacks)
 
 
 def _missing(told: _Told) -> str:
@@ -232,8 +246,14 @@ _INVOICE_STATUS: Final[Mapping[str, Status]] = {
     "expired": Status.EXPIRED,
 }
 
-# The older type that says what its object does not.
-_STATUS_OF_TYPE: Final[Mapping[str, str]] = {"invoice.paid": "paid"}
+# https://github.com/PepayLabs/docs/blob/main/developers/pepay-api.md: older types, which say
+# what their objects may not. That an overpaid invoice is paid is our reading.
+_STATUS_OF_TYPE: Final[Mapping[str, str]] = {
+    "invoice.paid": "paid",
+    "invoice.expired": "expired",
+    "invoice.partial_payment": "underpaid",
+    "invoice.overpaid": "paid",
+}
 
 
 class _Invoice(Wire, frozen=True, tag_field="object", tag="invoice"):
@@ -310,6 +330,45 @@ def _usd(
     if not is_same(dollars, from_millis):
         raise Malformed(f"{where}: expected the amount of {where}_decimal, found another")
     return told
+
+
+# ---- invoices of the older callback -------------------------------------------------
+
+_FLAT: Final = "flat_invoice"
+_FLAT_FORM: Final = 3
+"""Tells what was paid and no amount asked."""
+
+
+class _FlatContents(Wire, frozen=True):
+    invoice_id: Word
+    status: Word | None = None
+    amount_paid: Decimal | None = None
+    payment_network: str | None = None
+
+
+class _Flat(Wire, frozen=True):
+    data: _FlatContents
+
+
+def _flat_invoice(flat: _Flat, part: Part, _: Keys) -> Iterator[Statement]:
+    invoice, told = flat.data, part.context
+    word = invoice.status or _STATUS_OF_TYPE[told.type]
+    status = _INVOICE_STATUS.get(word, Status.UNKNOWN)
+    payload = Invoice(
+        status=status,
+        provider_status=word,
+        paid=money(invoice.amount_paid, _USD, "$.data.amount_paid"),
+        network=invoice.payment_network,
+    )
+    yield _statement(
+        told,
+        payload,
+        status,
+        entity=("invoice", invoice.invoice_id),
+        group=invoice.invoice_id,
+        amounts=(payload.paid,),
+        recipe=_FLAT_FORM,
+    )
 
 
 # ---- payments of invoices -----------------------------------------------------------
@@ -429,6 +488,7 @@ MAPPER: Final = Mapper(
         "invoice.created": _INVOICES,
         "invoice.updated": _INVOICES,
         "invoice.paid": _INVOICES,
+        _FLAT: Route(msgspec.json.Decoder(_Flat), _flat_invoice),
         "invoice_payment.created": _PAYMENTS,
         "invoice_payment.updated": _PAYMENTS,
         "commerce.order.created": _ORDERS,
