@@ -27,6 +27,7 @@ from ingest.feed import (
     Unauthorized,
     Unresumable,
     Unwelcome,
+    fitted,
 )
 from ingest.feeds import FEEDS, feed_of
 
@@ -190,6 +191,13 @@ def test_public_data_has_a_feed_of_its_own_where_the_provider_keeps_it_apart() -
     assert feed_of("paymium", "main") is FEEDS["paymium"]
     assert feed_of("paymium", "public") is FEEDS["paymium"].public
     assert feed_of("transak", "public") is TRANSAK
+
+
+def test_a_paymium_user_without_a_key_of_the_api_is_followed_by_its_socket_alone() -> None:
+    user = FEEDS["paymium"]
+    assert fitted(user, {"channel_id"}).rest is None
+    assert fitted(user, {"channel_id", "api_key"}).rest is None
+    assert fitted(user, {"channel_id", "api_key", "api_secret"}) is user
 
 
 def test_public_data_of_paymium_needs_no_credential_and_takes_no_option() -> None:

@@ -136,7 +136,7 @@ WRONG_FILES = [
     ),
     (
         GOOD + MARKET.replace('"public"', '"main"'),
-        "account paymium/main: credentials: expected api_key, api_secret, channel_id, found none",
+        "account paymium/main: credentials: expected channel_id and perhaps api_key, api_secret",
     ),
     (GOOD.replace("ws://127", "http://127"), "accounts.0.url: Value error, expected ws://host"),
     (

@@ -284,4 +284,5 @@ USER: Final = replace(
     key=lambda account: account.secrets["api_key"],
     looks_up=True,
     reference=_named,
+    needs=frozenset({"api_key", "api_secret"}),
 )

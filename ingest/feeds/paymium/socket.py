@@ -70,7 +70,8 @@ _PUBLIC: Final = Feed(
 FEED: Final = replace(
     _PUBLIC,
     route="user",
-    credentials=frozenset({"channel_id", "api_key", "api_secret"}),
+    credentials=frozenset({"channel_id"}),
+    optional_credentials=USER.needs,
     check=_check_user,
     dialect=_user,
     rest=USER,
