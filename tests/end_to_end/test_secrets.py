@@ -24,7 +24,8 @@ PAGES: Final = ("metrics", "health/live", "health/ready")
 
 def planted(provider: str) -> Mapping[str, str]:
     """Return a credential of every name, and the key that would verify, none of them good."""
-    names = (*FEEDS[provider].credentials, "access_token")
+    feed = FEEDS[provider]
+    names = (*feed.credentials, *(feed.rest.needs if feed.rest else ()), "access_token")
     return {name: f"planted-{provider}-{name}-0123456789" for name in names}
 
 

@@ -301,7 +301,8 @@ async def following(
 ) -> AsyncIterator[Supervision]:
     feed = feed_of("paymium", name)
     assert feed.rest
-    for each in feed.credentials:
+    names = feed.credentials | feed.rest.needs
+    for each in names:
         (secrets / each).write_text(twin.provider.secrets()[each])
     settings = Settings.model_validate(
         {
@@ -309,7 +310,7 @@ async def following(
             "name": name,
             "environment": "sandbox",
             "url": twin.url,
-            "credentials": {each: f"file:{secrets / each}" for each in feed.credentials},
+            "credentials": {each: f"file:{secrets / each}" for each in names},
         }
     )
     supervised = Supervision(
