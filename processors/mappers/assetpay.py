@@ -54,6 +54,8 @@ _INSIDE: Final = {"trade": "trade", "deposit": "funding", "withdrawal": "funding
 class _Called(Wire, frozen=True):
     """Body of a callback: what it is about, and no name of an event."""
 
+    payload: _Wrapped | None = None
+    """The older generation's, of trades alone."""
     trade: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     deposit: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     withdrawal: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -72,12 +74,15 @@ def _webhook(raw: Raw, keys: Keys) -> Iterator[Part]:
     proved = proof(raw, assetpay.signed, keys.verification)
     called = _CALLED.decode(raw.value)
     told = {name: getattr(called, name) for name in _CALLED_KIND}
+    within = ""
+    if called.payload is not None:
+        told, within = {"trade": called.payload.trade}, "/payload"
     for name, content in told.items():
         if content is not msgspec.UNSET:
             yield Part(
                 kind=_CALLED_KIND[name],
                 body=bytes(content),
-                pointer=f"/{name}",
+                pointer=f"{within}/{name}",
                 context=name,
                 authority=proved.authority,
                 verified=proved.verified,

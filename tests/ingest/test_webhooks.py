@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from hmac import digest
 from pathlib import Path
@@ -492,6 +492,42 @@ async def test_whatever_else_is_unsigned_is_a_forgery(house: House, body: bytes)
 async def test_a_probe_with_a_signature_must_be_signed(house: House, header: str) -> None:
     headers = {"X-AssetPay-Signature": header}
     assert (await house.post(b'{"test":true}', headers, "assetpay/main"))[0] == 401
+
+
+def older(trade: Mapping[str, object], when: datetime | None = None) -> bytes:
+    """A callback of the older generation: its signature is inside, over the trade alone."""
+    printed = json.dumps(trade, sort_keys=True, separators=(",", ":")).encode()
+    time = (when or datetime.now(UTC)).isoformat()
+    payload = {"trade": trade, "timestamp": time, "key": mac(SECRET, printed)}
+    return json.dumps({"payload": payload}).encode()
+
+
+OLDER = {"type": "DEPOSIT", "id": "t", "status": "COMPLETED", "items": [{"b": 1, "a": None}]}
+
+
+async def test_a_callback_that_is_signed_inside_is_kept(house: House) -> None:
+    body = older(OLDER)
+    assert (await house.post(body, {}, "assetpay/main"))[0] == 200
+    assert [raw.value for raw in house.log.records] == [body]
+
+
+async def test_a_question_that_is_signed_inside_is_never_consented_to(house: House) -> None:
+    body = older({"id": "t", "type": "WITHDRAW", "status": "INITIATED"})
+    assert (await house.post(body, {}, "assetpay/main"))[0] == 503
+    assert len(house.log.records) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        older(OLDER).replace(b"COMPLETED", b"REVERTED"),
+        older(OLDER, datetime.now(UTC) - timedelta(hours=1)),
+        older(OLDER).replace(b'"payload"', b'"payloads"'),
+    ],
+    ids=["altered", "old", "elsewhere"],
+)
+async def test_what_is_signed_otherwise_inside_is_a_forgery(house: House, body: bytes) -> None:
+    assert (await house.post(body, {}, "assetpay/main"))[0] == 401
 
 
 # ---- Transak and Paymium ----------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""AssetPay's callbacks: one signed header, and questions whose answer moves money.
+"""AssetPay's callbacks: signed by a header or inside, and questions whose answer moves money.
 
 https://assetpay.gg/docs/guides/callbacks
 https://github.com/assetpaygg/assetpay-sdk/blob/main/src/webhooks.ts
@@ -18,7 +18,12 @@ class _Subject(msgspec.Struct, frozen=True):
     status: str = ""
 
 
+class _Older(msgspec.Struct, frozen=True):
+    trade: _Subject = _Subject()
+
+
 class _Body(msgspec.Struct, frozen=True):
+    payload: _Older = _Older()
     trade: _Subject = _Subject()
     withdrawal: _Subject = _Subject()
     test: bool = False
@@ -29,9 +34,9 @@ class _Body(msgspec.Struct, frozen=True):
 
         https://github.com/assetpaygg/assetpay-sdk#approvals
         """
-        trade = (self.trade.type.lower(), self.trade.status.lower())
+        trades = {(t.type.lower(), t.status.lower()) for t in (self.trade, self.payload.trade)}
         is_question = self.withdrawal.status.lower() == "awaiting_approval"
-        return is_question or trade == ("withdraw", "initiated")
+        return is_question or ("withdraw", "initiated") in trades
 
 
 _BODY = msgspec.json.Decoder(_Body)
