@@ -1,4 +1,4 @@
-"""Transak: orders that turn fiat into crypto (BUY) and back (SELL).
+"""Transak: orders that turn fiat into crypto (BUY) and back (SELL), and customers' papers.
 
 https://docs.transak.com/features/websockets
 https://docs.transak.com/docs/websocket-events
@@ -29,7 +29,7 @@ from processors.mapper import (
     rate,
     stake,
 )
-from schemas.records import Authority, Conversion, Fee, Raw, Status, Via
+from schemas.records import Authority, Conversion, Fee, Notice, Raw, Status, Via
 
 # ---- envelopes ----------------------------------------------------------------------
 
@@ -255,6 +255,42 @@ def _stakes(order: _Order, payload: Conversion) -> tuple[str | Decimal | None, .
     )
 
 
+# ---- customers ----------------------------------------------------------------------
+
+# https://docs.transak.com/features/webhooks names the codes; the fields are inferred.
+_KYC: Final[Mapping[str, str]] = {
+    "KYC_SUBMITTED": "submitted",
+    "KYC_APPROVED": "approved",
+    "KYC_REJECTED": "rejected",
+}
+
+
+class _Customer(Wire, frozen=True, rename="camel"):
+    partner_customer_id: str | None = None
+    partner_user_id: str | None = None
+    created_at: datetime | None = None
+
+
+def _kyc(customer: _Customer, part: Part, keys: Keys) -> Iterator[Statement]:
+    """Tell what became of a customer's papers; nothing names the change, so it is a reading."""
+    yield Statement(
+        payload=Notice(
+            topic="kyc",
+            subject=keys.hashed(customer.partner_customer_id or customer.partner_user_id),
+            status=_KYC[part.kind],
+        ),
+        action=part.kind.lower(),
+        provider_type=part.context,
+        entity_kind="customer",
+        entity_id=_ANYBODY,
+        occurred_at=None if customer.created_at is None else micros(customer.created_at),
+    )
+
+
+_ANYBODY: Final = "any"
+"""Persons are no part of a key: ``subject`` says whose papers they are, hashed."""
+
+
 # ---- the mapper ---------------------------------------------------------------------
 
 _ORDERS: Final = Route(msgspec.json.Decoder(_Order), _order)
@@ -273,5 +309,6 @@ MAPPER: Final = Mapper(
         "ORDER_CANCELLED": _ORDERS,
         "ORDER_REFUNDED": _ORDERS,
         _ROW: _ORDERS,
+        **dict.fromkeys(_KYC, Route(msgspec.json.Decoder(_Customer), _kyc)),
     },
 )
