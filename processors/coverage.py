@@ -3,6 +3,7 @@
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from schemas.records import (
     ChannelSeen,
@@ -63,7 +64,7 @@ def follow_mark(raw: Raw, position: Position, book: Book) -> None:
 def _close(name: str, raw: Raw, book: Book) -> None:
     before = book.channel(name)
     if before is not None and before.connection == raw.connection:
-        book.channels[name] = before._replace(cause=_CLOSED.decode(raw.value).cause)
+        book.channels[name] = replace(before, cause=_CLOSED.decode(raw.value).cause)
 
 
 def _hole(before: ChannelSeen, raw: Raw, position: Position, now: Micros) -> Coverage:

@@ -1,8 +1,9 @@
 """A raw record in its place, and the records that are built from it. No I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+import msgspec
 
 from processors.errors import FrameError, Malformed, TooLarge
 from processors.mapper import Mapper, Part, Statement
@@ -24,8 +25,7 @@ from schemas.records import (
 from schemas.topics import MAX_EVENT_BYTES, MAX_REJECTED_BYTES, joined
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """A raw record in its place, with what every event of it repeats."""
 
     raw: Raw
@@ -36,7 +36,7 @@ class Frame:
     """More than 1: it is judged again, after a part of it was rejected."""
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True):
     """What the envelope says beyond the frame and the statement."""
 
     id: str

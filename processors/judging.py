@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from processors.batch import Batch, Further
 from processors.errors import BeyondHorizon, Conflict, InvalidValue
@@ -73,7 +74,7 @@ def tell_fact(
         raise Conflict(f"{fact_id}: expected the stakes told at {told}, found others")
     batch.duplicates.append((raw.provider, raw.via))
     if not seen.paths & path:
-        batch.facts[key] = seen._replace(paths=seen.paths | path)
+        batch.facts[key] = replace(seen, paths=seen.paths | path)
         batch.further.append(_further(raw, seen))
         if _has_money(statement):
             batch.witnesses.append(witness_of(frame, part, fact_id, batch.published_at))
@@ -175,14 +176,16 @@ def _entity_after(
             observed=_NOTHING,
             stakes={status: stakes},
         )
-    kept = entity._replace(
+    kept = replace(
+        entity,
         sequence=entity.sequence + 1,
         touched_at=seconds,
         stakes={**entity.stakes, status: stakes},
     )
     if _is_older(statement, entity):
         return kept
-    return kept._replace(
+    return replace(
+        kept,
         version=statement.version or entity.version,
         rank=statement.rank,
         is_final=statement.is_final,
@@ -233,7 +236,7 @@ def tell_observation(
         received_at=hundredths(raw.received_at),
         offset=frame.position.offset,
     )
-    batch.entities[entity_key] = (entity or _UNSEEN)._replace(observed=observed, touched_at=seconds)
+    batch.entities[entity_key] = replace(entity or _UNSEEN, observed=observed, touched_at=seconds)
 
 
 _UNSEEN: Final = EntitySeen(

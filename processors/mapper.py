@@ -31,8 +31,7 @@ Seconds = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 """A time as unix seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """What opening a frame yields."""
 
     kind: str

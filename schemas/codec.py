@@ -355,8 +355,9 @@ _TEN_DAYS: Final = 10 * 86_400 * 100
 
 
 def pack_fact(fact: FactSeen) -> bytes:
-    stakes, recipe, is_fact, paths, received_at, offset = fact
-    return _FACT.pack(stakes, recipe, is_fact, paths, received_at, offset)
+    return _FACT.pack(
+        fact.stakes, fact.recipe, fact.is_fact, fact.paths, fact.received_at, fact.offset
+    )
 
 
 def unpack_fact(packed: bytes) -> FactSeen:
@@ -497,8 +498,7 @@ def touched_at(packed_entity: bytes) -> int:
 
 
 def pack_channel(channel: ChannelSeen) -> bytes:
-    alive_at, connection, cause = channel
-    return _I64.pack(alive_at) + _text(connection) + _text(cause)
+    return _I64.pack(channel.alive_at) + _text(channel.connection) + _text(channel.cause)
 
 
 def unpack_channel(packed: bytes) -> ChannelSeen:

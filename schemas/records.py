@@ -510,7 +510,7 @@ class OpenEntity(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.provider}/{self.account}/{self.entity_kind}/{self.entity_id}"
 
 
-class FactSeen(NamedTuple):
+class FactSeen(msgspec.Struct, frozen=True):
     """What ``state`` remembers of a fact or an observation."""
 
     stakes: bytes
@@ -527,7 +527,7 @@ class FactSeen(NamedTuple):
     """Offset in ``raw.<provider>``, in the partition of the task."""
 
 
-class EntitySeen(NamedTuple):
+class EntitySeen(msgspec.Struct, frozen=True):
     """What ``state`` remembers of an entity."""
 
     sequence: int
@@ -542,7 +542,7 @@ class EntitySeen(NamedTuple):
     """Status told before → the stakes last told with it."""
 
 
-class ChannelSeen(NamedTuple):
+class ChannelSeen(msgspec.Struct, frozen=True):
     """What ``state`` remembers of a channel: where a hole in it would begin."""
 
     alive_at: Micros

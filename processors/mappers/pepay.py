@@ -6,12 +6,12 @@ https://docs-alpha.pepay.io/api-spec/webhooks
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from processors.envelopes import proof
 from processors.errors import InvalidValue, Malformed

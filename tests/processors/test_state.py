@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from processors.batch import Batch
 from processors.errors import OperatorError
@@ -22,7 +23,7 @@ from schemas.records import ChannelSeen, EntitySeen, FactSeen, StateRecord
 from tests.processors.memory import Remembered
 
 FACT = FactSeen(b"stakes00", 1, True, 1, 1_700_000_000, 7)
-READING = FACT._replace(is_fact=False)
+READING = structs.replace(FACT, is_fact=False)
 ENTITY = EntitySeen(1, None, 0, True, 1_700_000_000, bytes(8), {})
 CHANNEL = ChannelSeen(1, "c1", "")
 BUFFERS = Buffers()
@@ -84,11 +85,11 @@ def tell(  # noqa: PLR0913 - what a raw record may tell
     """Commit what one raw record received at ``at`` seconds tells."""
     batch = Batch(Remembered(), 0)
     if fact is not None:
-        batch.facts[key(fact)] = FACT._replace(received_at=at)
+        batch.facts[key(fact)] = structs.replace(FACT, received_at=at)
     if reading is not None:
-        batch.facts[key(reading)] = READING._replace(received_at=at)
+        batch.facts[key(reading)] = structs.replace(READING, received_at=at)
     about = 0 if entity is None else entity
-    batch.entities[key(about)] = ENTITY._replace(touched_at=at, is_final=is_final)
+    batch.entities[key(about)] = structs.replace(ENTITY, touched_at=at, is_final=is_final)
     commit(state, batch)
 
 
@@ -196,7 +197,7 @@ def test_a_final_entity_goes_after_the_horizon(place: Place) -> None:
 
 
 def test_an_open_entity_never_goes(place: Place) -> None:
-    seen = ENTITY._replace(touched_at=100, is_final=False)
+    seen = structs.replace(ENTITY, touched_at=100, is_final=False)
     with opened(place) as state:
         tell(state, at=100, entity=1, is_final=False)
         for at in range(200, 20 * HORIZON, 100):
@@ -211,7 +212,7 @@ def test_an_open_entity_is_written_again_before_the_topic_loses_it(place: Place)
         tell(state, at=0, entity=1, is_final=False)
         for at in range(50, 5 * HORIZON, 50):
             batch = learnt(0, 0)
-            batch.entities = {key(2): ENTITY._replace(touched_at=at)}
+            batch.entities = {key(2): structs.replace(ENTITY, touched_at=at)}
             records = state.learnt(batch, {})
             written += [at for record in records if key(1) in record.entities]
             state.apply([pack_state(record) for record in records], at)
@@ -226,7 +227,7 @@ def test_an_entity_that_became_final_is_not_written_again(place: Place) -> None:
         tell(state, at=600, entity=1, is_final=True)
         for at in range(650, 5 * HORIZON, 50):
             batch = learnt(0, 0)
-            batch.entities = {key(2): ENTITY._replace(touched_at=at)}
+            batch.entities = {key(2): structs.replace(ENTITY, touched_at=at)}
             records = state.learnt(batch, {})
             assert all(set(record.entities) == {key(2)} for record in records)
             state.apply([pack_state(record) for record in records], at)
@@ -236,7 +237,7 @@ def test_writing_again_is_a_little_in_each_transaction_and_all_in_the_end(place:
     with opened(place) as state:
         batch = learnt(0, 0)
         batch.entities = {
-            key(n): ENTITY._replace(touched_at=0, is_final=False) for n in range(1, 1_001)
+            key(n): structs.replace(ENTITY, touched_at=0, is_final=False) for n in range(1, 1_001)
         }
         commit(state, batch)
         sizes = []
