@@ -1,23 +1,19 @@
 """Bytes of every record: Avro for other teams, headers of raw, packed ``state``.
 
-The Avro encoder is generated from the ``.avsc`` when the module is imported, and
-is held byte-equal to fastavro by ``tests/schemas/test_codec.py``.
-https://avro.apache.org/docs/1.12.0/specification/#binary-encoding
+The Avro encoders are generated from the ``.avsc`` when the module is imported, and
+are held byte-equal to fastavro by ``tests/schemas/test_codec.py``.
 https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format
 """
 
-import json
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Context, Decimal, Inexact
-from functools import lru_cache
 from importlib import resources
-from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
+from schemas.avro_writer import encoder
 from schemas.records import (
     Authority,
     ChannelSeen,
@@ -49,139 +45,6 @@ def schema_text(name: str) -> str:
 def confluent(schema_id: int) -> bytes:
     """Return the five bytes that go before a record in Confluent's wire format."""
     return struct.pack(">bI", 0, schema_id)
-
-
-_EXACT = Context(prec=80, traps=[Inexact])
-
-
-def _varint(n: int) -> bytes:
-    out = bytearray()
-    while n > 0x7F:  # noqa: PLR2004 - seven bits a byte
-        out.append((n & 0x7F) | 0x80)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
-
-
-# A time takes four steps with these, and would take eight of seven bits each.
-_LAST: Final = tuple(_varint(n) for n in range(1 << 14))
-_PAIR: Final = tuple(bytes((n & 0x7F | 0x80, n >> 7 | 0x80)) for n in range(1 << 14))
-
-
-def _long(n: int) -> bytes:
-    n = (n << 1) ^ (n >> 63)
-    if n < len(_LAST):
-        return _LAST[n]
-    pairs = []
-    while n >= len(_LAST):
-        pairs.append(_PAIR[n & 0x3FFF])
-        n >>= 14
-    pairs.append(_LAST[n])
-    return b"".join(pairs)
-
-
-_LENGTH: Final = tuple(_long(n) for n in range(4096))
-
-
-def _bytes(value: bytes) -> bytes:
-    size = len(value)
-    return (_LENGTH[size] if size < len(_LENGTH) else _long(size)) + value
-
-
-def _string(value: str) -> bytes:
-    # Not through _bytes: an event has some 25 texts, and a call costs more than the work.
-    text = value.encode()
-    size = len(text)
-    return (_LENGTH[size] if size < len(_LENGTH) else _long(size)) + text
-
-
-_word: Final = lru_cache(4096)(_string)
-"""For texts of which there are few: remembered, they cost a third."""
-
-_WORDS: Final = frozenset(
-    "type provider account environment provider_type entity_kind change authority time_source "  # noqa: SIM905
-    "via topic verified mapper status provider_status currency direction method side "
-    "payment_method network name market order_type token retailer price_currency "
-    "quantity_currency action game source severity".split()
-)
-
-
-def _decimal(scale: int) -> Callable[[Decimal], bytes]:
-    shift = Decimal(scale)
-
-    def encode(value: Decimal) -> bytes:
-        unscaled = int(value.scaleb(shift, _EXACT).to_integral_exact(context=_EXACT))
-        size = (unscaled.bit_length() + 8) >> 3
-        return _LENGTH[size] + unscaled.to_bytes(size, "big", signed=True)
-
-    return encode
-
-
-class _Generator:
-    """Writes one Python function per record type of a schema."""
-
-    def __init__(self) -> None:
-        self.source: list[str] = []
-        self.records: set[str] = set()
-        self.scope: dict[str, Any] = {
-            "_long": _long,
-            "_string": _string,
-            "_bytes": _bytes,
-            "_word": _word,
-        }
-        self._number = count()
-
-    def record(self, schema: Mapping[str, Any]) -> str:
-        name = f"_{schema['name']}"
-        parts = [self.field(field) for field in schema["fields"]]
-        self.source.append(f"def {name}(r):\n    return b''.join(({', '.join(parts)},))")
-        self.records.add(schema["name"])
-        return name
-
-    def field(self, field: Mapping[str, Any]) -> str:
-        expression = self.expression(field["type"], f"r.{field['name']}")
-        return expression.replace("_string(", "_word(") if field["name"] in _WORDS else expression
-
-    def expression(self, schema: Any, value: str) -> str:  # noqa: ANN401, PLR0911
-        match schema:
-            case ["null", other]:
-                inner = self.expression(other, value)
-                return f"(b'\\x00' if {value} is None else b'\\x02' + {inner})"
-            case {"type": "record"}:
-                return f"{self.record(schema)}({value})"
-            case {"type": "array", "items": items}:
-                item = f"i{next(self._number)}"
-                inner = self.expression(items, item)
-                joined = f"b''.join([{inner} for {item} in {value}])"
-                return f"((_long(len({value})) + {joined} if {value} else b'') + b'\\x00')"
-            case {"logicalType": "decimal", "scale": scale}:
-                self.scope[f"_decimal{scale}"] = _decimal(scale)
-                return f"_decimal{scale}({value})"
-            case {"type": plain}:
-                return self.expression(plain, value)
-            case "string" | "bytes":
-                return f"_{schema}({value})"
-            case "int" | "long":
-                return f"_long({value})"
-            case "boolean":
-                return f"(b'\\x01' if {value} else b'\\x00')"
-            case str(name) if name in self.records:
-                return f"_{name}({value})"
-        raise ValueError(f"{value}: no rule for {schema}, see docs/contract.md")
-
-
-def encoder(text: str) -> Callable[[Any], bytes]:
-    """Return a function from a record of ``schemas.records`` to its Avro bytes.
-
-    Knows the constructs that ``docs/contract.md`` allows, and no others: a schema
-    that uses another one fails here, when it is loaded.
-    """
-    generator = _Generator()
-    name = generator.record(json.loads(text))
-    # The source is made from our own .avsc alone.
-    exec("\n".join(generator.source), generator.scope)  # noqa: S102
-    encode: Callable[[Any], bytes] = generator.scope[name]
-    return encode
 
 
 encode_event: Final = encoder(schema_text("event"))

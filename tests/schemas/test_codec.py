@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import codec
-from schemas.codec import confluent, encoder, schema_text
+from schemas.avro_writer import encoder
+from schemas.codec import confluent, schema_text
 from schemas.records import Level
 from tests.schemas.record_strategies import PAYLOADS, any_event, any_record
 
@@ -88,6 +89,30 @@ def test_amount_keeps_every_digit(digits: str) -> None:
     written = encoder(LEVEL)(Level("", Decimal(digits), Decimal(0)))
     read = fastavro.schemaless_reader(io.BytesIO(written), json.loads(LEVEL), None)
     assert read["price"] == Decimal(digits)
+
+
+NUMBER = '{"type": "record", "name": "N", "fields": [{"name": "n", "type": "long"}]}'
+
+
+class Numbered(msgspec.Struct):
+    n: int
+
+
+@pytest.mark.parametrize("bits", [0, 6, 7, 12, 13, 14, 26, 27, 28, 41, 42, 51, 52, 62, 63])
+def test_number_is_written_as_fastavro_writes_it_wherever_a_byte_is_added(bits: int) -> None:
+    near = [2**bits + more for more in (-2, -1, 0, 1) if 2**bits + more < 2**63]
+    for n in [*near, *(-number for number in near), -(2**63)]:
+        expected = io.BytesIO()
+        fastavro.schemaless_writer(expected, json.loads(NUMBER), {"n": n})
+        assert encoder(NUMBER)(Numbered(n)) == expected.getvalue()
+
+
+def test_more_words_and_amounts_than_are_remembered_stay_right() -> None:
+    encode = encoder(LEVEL)
+    for number in range(10_000):
+        record = Level(f"side {number}", Decimal(number), Decimal(-number))
+        read = fastavro.schemaless_reader(io.BytesIO(encode(record)), json.loads(LEVEL), None)
+        assert read == msgspec.structs.asdict(record)
 
 
 def test_amount_with_more_places_than_the_schema_is_refused_not_rounded() -> None:
