@@ -1,4 +1,4 @@
-"""`make bench`: CPU per event of each stage, then the processor on a real Kafka.
+"""`make bench`: CPU per event of each stage, then the processor and ingest on a real Kafka.
 
 Prints Markdown tables. The figure to compare is CPU µs per event: events per second
 depend on what else the machine does.
@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rich.console import Console
 
+from benchmarks import ingest
 from benchmarks.frames import record
 from benchmarks.processor import Drained, drain
 from benchmarks.stages import stages
@@ -38,6 +39,8 @@ def main() -> None:
         with console.status(f"draining a backlog on a real Kafka, run {number} of {asked.runs}"):
             runs.append(drain(recordings))
     _print_runs(runs)
+    with console.status("ingest on a real Kafka, and with the broker paused"):
+        ingest.measure(asked.frames, asked.runs)
     print(f"\n{platform.python_version()}, {platform.machine()}; one in ten frames is a duplicate")
 
 

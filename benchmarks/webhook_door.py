@@ -7,10 +7,14 @@ figures are the door's alone. The server is a process of its own, over a real so
 import argparse
 import asyncio
 import multiprocessing
+import sys
 from collections import Counter
 from hmac import digest
 from multiprocessing.connection import Connection
+from pathlib import Path
 from time import monotonic, time
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import aiohttp
 

@@ -4,7 +4,7 @@ While anything of the account is on disk, everything new goes behind it.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -107,6 +107,8 @@ class Lane:
         """Of the first records on disk: they were sent before they were saved."""
         self._wake = asyncio.Event()
         self._looked = asyncio.Event()
+        self._is_watched = False
+        """Whether somebody waits for the lane to be empty: then it looks at once."""
         self._room = asyncio.Event()
         self._room.set()
         self._full: Full | None = None
@@ -122,6 +124,8 @@ class Lane:
         no mark, where neither Kafka nor the disk takes anything.
         """
         ticket: Ticket = asyncio.get_running_loop().create_future()
+        if self._goes_straight(raw, ticket):
+            return ticket
         async with self._turn:
             while self._aside and self._unsaved_bytes > _UNSAVED_BYTES and not self._full:
                 await self._saved.wait()
@@ -132,6 +136,19 @@ class Lane:
     async def room(self) -> None:
         """Wait until frames are taken again."""
         await self._room.wait()
+
+    def _goes_straight(self, raw: Raw, ticket: Ticket) -> bool:
+        """Send a record without a wait, where nothing waits: so it is nearly always."""
+        if self._aside or self._turn.locked():
+            return False
+        try:
+            future = self._outlet.take(raw)
+        except Away:
+            return False
+        if future is None:
+            return False
+        self._follow(_Sent(raw, future, monotonic(), ticket))
+        return True
 
     async def _send(self, raw: Raw, ticket: Ticket) -> bool:
         """Send a record straight; where that takes too long, turn aside and return False."""
@@ -145,16 +162,32 @@ class Lane:
         return True
 
     def _follow(self, sent: _Sent) -> None:
+        """Those of one batch share a future, which needs to tell us once."""
+        if not self._straight or self._straight[-1].future is not sent.future:
+            sent.future.add_done_callback(self._settle)
         self._straight.append(sent)
-        sent.future.add_done_callback(self._settle)
 
     def _settle(self, _: asyncio.Future[object]) -> None:
         """Do what follows from an acknowledgement, or from a refusal."""
-        while self._straight and _is_acknowledged(self._straight[0].future):
-            self._count(sent := self._straight.popleft())
+        acknowledged = self._acknowledged(self._straight)
+        for sent in acknowledged:
             if sent.ticket and not sent.ticket.done():
                 sent.ticket.set_result(None)
-        self._wake.set()
+        # Else the lane finds out when it looks: no acknowledgement need wake it.
+        if self._aside or self._is_watched or not acknowledged:
+            self._wake.set()
+
+    def _acknowledged(self, queue: deque[_Sent]) -> list[_Sent]:
+        """Take those that raw has from the head of a queue, and count them."""
+        found: list[_Sent] = []
+        while queue and _is_acknowledged(queue[0].future):
+            found.append(queue.popleft())
+        if not found:
+            return found
+        for kind, count in Counter(sent.raw.kind for sent in found).items():
+            self._metrics.records[kind].inc(count)
+        self._metrics.bytes.inc(sum(len(sent.raw.value) for sent in found))
+        return found
 
     def _put(self, raw: Raw, ticket: Ticket) -> None:
         """Leave a record for the disk. A mark always finds room: it tells of the hole."""
@@ -311,11 +344,9 @@ class Lane:
         """Send what there is room for, forget what was acknowledged; return whether any was."""
         while await self._send_next():
             pass
-        place = None
-        while self._sent and _is_acknowledged(self._sent[0].future):
-            self._count(sent := self._sent.popleft())
-            self._sent_bytes -= len(sent.raw.value)
-            place = sent.place
+        acknowledged = self._acknowledged(self._sent)
+        self._sent_bytes -= sum(len(sent.raw.value) for sent in acknowledged)
+        place = acknowledged[-1].place if acknowledged else None
         if place:
             await asyncio.to_thread(self._spool.acknowledge, place)
             self._look_for_room()
@@ -377,6 +408,7 @@ class Lane:
             await self._look()
 
     async def _look(self) -> None:
+        self._is_watched = True
         self._looked.clear()
         await self._looked.wait()
 
@@ -384,10 +416,6 @@ class Lane:
         """Let go of the disk; what is on it stays for the next process."""
         async with self._turn:
             await asyncio.to_thread(self._spool.close)
-
-    def _count(self, sent: _Sent) -> None:
-        self._metrics.records[sent.raw.kind].inc()
-        self._metrics.bytes.inc(len(sent.raw.value))
 
     def _show(self) -> None:
         self._metrics.spool_bytes.set(self._on_disk)

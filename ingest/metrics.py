@@ -148,7 +148,7 @@ class Metrics:
         )
         self.append_seconds = Histogram(
             f"{_PREFIX}_append_seconds",
-            "From append to acknowledgement",
+            "From the first record of a batch to its acknowledgement",
             buckets=_SECONDS,
             registry=registry,
         )

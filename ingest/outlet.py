@@ -6,19 +6,23 @@ https://aiokafka.readthedocs.io/en/stable/producer.html
 import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 from time import monotonic
 from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
 
 from ingest.aiokafka_private import answered_within, dropped, knock
+from ingest.batches import Batch, Partition
 from ingest.errors import OperatorError
 from ingest.metrics import Metrics
 from schemas import topics
-from schemas.codec import raw_headers
 from schemas.connection import Connection
 from schemas.records import Raw
 
@@ -57,8 +61,9 @@ class Outlet:
         self._quiet_until = 0.0
         self._producer: AIOKafkaProducer = None
         self._broken = asyncio.Event()
-        self._sent: set[asyncio.Future[object]] = set()
-        """By the producer of this moment, and not settled."""
+        self._ways: dict[tuple[str, str], Partition] = {}
+        """Provider and account → the way of this producer on which their records go."""
+        metrics.in_flight.set_function(lambda: self._in_flight)
 
     @property
     def is_away(self) -> bool:
@@ -125,62 +130,46 @@ class Outlet:
         answered_within(producer, _ANSWER_MS)
         return producer
 
-    async def send(self, raw: Raw) -> asyncio.Future[object]:
+    def take(self, raw: Raw) -> asyncio.Future[object] | None:
         """Hand a record over; return what is done once every in-sync replica has it.
 
-        Waits while more than ``IN_FLIGHT_BYTES`` are on their way. Raises ``Away``.
+        Returns None while more than ``IN_FLIGHT_BYTES`` are on their way. Raises ``Away``.
         """
-        size = len(raw.value)
-        while self._in_flight and self._in_flight + size > IN_FLIGHT_BYTES:
-            self._room.clear()
-            await self._room.wait()
-        sent = await self._handed_over(raw)
-        self._weigh(size)
-        self._sent.add(sent)
-        sent.add_done_callback(partial(self._settled, size, monotonic()))
-        return sent
-
-    async def _handed_over(self, raw: Raw) -> asyncio.Future[object]:
         if self._producer is None:
             raise Away
-        topic = topics.raw(raw.provider)
-        try:
-            sent: asyncio.Future[object] = await self._producer.send(
-                topic,
-                value=raw.value,
-                key=raw.account.encode(),
-                partition=topics.partition_of(raw.account, self.partitions[topic]),
-                timestamp_ms=raw.received_at // 1000,
-                headers=raw_headers(raw),
-            )
-        except KafkaError as error:
-            self._break(topic, error)
-            raise Away from error
+        size = len(raw.value)
+        if self._in_flight and self._in_flight + size > IN_FLIGHT_BYTES:
+            return None
+        way = self._ways.get((raw.provider, raw.account)) or self._way(raw)
+        self._in_flight += size
+        return way.append(raw)
+
+    async def send(self, raw: Raw) -> asyncio.Future[object]:
+        """Hand a record over, as soon as there is room. Raises ``Away``."""
+        while (sent := self.take(raw)) is None:
+            self._room.clear()
+            await self._room.wait()
         return sent
 
-    def _break(self, topic: str, error: BaseException) -> None:
-        self._broken.set()
-        self._say(
-            "kafka did not take a record: it is sent again; look at the broker",
-            topic=topic,
-            reason=type(error).__name__,
-        )
+    def _way(self, raw: Raw) -> Partition:
+        """Return the partition of an account; several accounts may share it."""
+        topic = topics.raw(raw.provider)
+        number = topics.partition_of(raw.account, self.partitions[topic])
+        way = next((way for way in self._ways.values() if way.name == (topic, number)), None)
+        way = way or Partition(self._producer, topic, number, self._settled)
+        self._ways[raw.provider, raw.account] = way
+        return way
 
-    def _weigh(self, size: int) -> None:
-        self._in_flight += size
-        self._metrics.in_flight.set(self._in_flight)
-        if size < 0:
-            self._room.set()
-
-    def _settled(self, size: int, sent_at: float, sent: asyncio.Future[object]) -> None:
-        self._weigh(-size)
-        self._sent.discard(sent)
-        if sent.cancelled():
+    def _settled(self, batch: Batch) -> None:
+        self._in_flight -= batch.size
+        self._room.set()
+        if batch.acknowledged.cancelled():
             return
-        if error := sent.exception():
-            self._break("raw", error)
+        if error := batch.acknowledged.exception():
+            self._broken.set()
+            self._say("kafka did not take records: they are sent again", **_advice(batch, error))
             return
-        seconds = monotonic() - sent_at
+        seconds = monotonic() - batch.at
         self._metrics.append_seconds.observe(seconds)
         if seconds > _SLOW:
             self._say("kafka was slow to acknowledge", seconds=round(seconds, 1))
@@ -192,8 +181,24 @@ class Outlet:
 
     async def _retire(self, producer: AIOKafkaProducer) -> None:
         """End a producer; what it could not deliver by then is nobody's any more."""
+        ways = set(self._ways.values())
+        self._ways.clear()
+        for way in ways:
+            way.drop()
         with suppress(TimeoutError):
             await asyncio.wait_for(producer.stop(), _STOP_WITHIN)
         await dropped(producer, _STOP_WITHIN)
-        for sent in tuple(self._sent):
-            sent.cancel()
+        for way in ways:
+            await way.end()
+
+
+def _advice(batch: Batch, error: BaseException) -> dict[str, str]:
+    """Return what to look at: some refusals stay, until somebody changes something."""
+    match error:
+        case TopicAuthorizationFailedError():
+            do = f"give this user Write on {batch.topic}: nothing leaves the disk before"
+        case MessageSizeTooLargeError() | RecordListTooLargeError():
+            do = "run penstock topics check: max.message.bytes is below what ingest takes"
+        case _:
+            do = "look at the broker"
+    return {"topic": batch.topic, "reason": type(error).__name__, "do": do}

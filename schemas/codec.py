@@ -8,6 +8,7 @@ https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-d
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import resources
 from typing import Final, NamedTuple
 
@@ -79,20 +80,31 @@ def _rfc3339(time: Micros) -> bytes:
 _SIGNATURE: Final = "signature:"
 
 
+_ORIGIN: Final = ("provider", "account", "environment", "via", "route", "kind", "connection")
+
+
 def raw_headers(raw: Raw) -> Headers:
     """Return the headers of a raw record; ``raw_record`` reads them back."""
     return [
-        ("provider", raw.provider.encode()),
-        ("account", raw.account.encode()),
-        ("environment", raw.environment.encode()),
-        ("via", raw.via.encode()),
-        ("route", raw.route.encode()),
-        ("kind", raw.kind.encode()),
-        ("connection", raw.connection.encode()),
+        *_origin(
+            raw.provider,
+            raw.account,
+            raw.environment,
+            raw.via,
+            raw.route,
+            raw.kind,
+            raw.connection,
+        ),
         ("sequence", b"%d" % raw.sequence),
         ("received_at", b"%d" % raw.received_at),
         *((_SIGNATURE + name, text.encode()) for name, text in raw.signature.items()),
     ]
+
+
+@lru_cache(maxsize=1024)
+def _origin(*texts: str) -> tuple[tuple[str, bytes], ...]:
+    """Return the headers that all frames of a connection share."""
+    return tuple((name, text.encode()) for name, text in zip(_ORIGIN, texts, strict=True))
 
 
 _VIA: Final = {via.encode(): via for via in Via}

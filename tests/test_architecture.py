@@ -41,6 +41,7 @@ BANNED_ALONE: Final = {"base", "data", "info"}
 MET_ONLY_IN: Final = {
     "aiokafka": {
         "ingest/aiokafka_private.py",
+        "ingest/batches.py",
         "ingest/key_log.py",
         "ingest/open_entities.py",
         "ingest/lease.py",

@@ -40,6 +40,9 @@ class Broker:
     waiting: list[tuple[Raw, asyncio.Future[object]]] = field(default_factory=list)
 
     async def send(self, raw: Raw) -> asyncio.Future[object]:
+        return self.take(raw)
+
+    def take(self, raw: Raw) -> asyncio.Future[object]:
         if self.is_away:
             raise Away
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
