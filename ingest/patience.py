@@ -18,6 +18,13 @@ class Patience:
     def __init__(self) -> None:
         self.stopped = False
         self._limit: asyncio.Timeout | None = None
+        self._part: Patience | None = None
+
+    def part(self) -> "Patience":
+        """Return patience that may be stopped by itself, and is stopped with this one."""
+        self._part = Patience()
+        self._part.stopped = self.stopped
+        return self._part
 
     async def wait(self, awaitable: Awaitable[T], until: float = inf) -> T | None:
         """Return the result, or None if it was not there at ``until`` or the wait was cut.
@@ -46,3 +53,5 @@ class Patience:
         """End the wait of this moment, and every later one as soon as it begins."""
         self.stopped = True
         self.cut()
+        if self._part is not None:
+            self._part.stop()

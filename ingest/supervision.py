@@ -109,6 +109,7 @@ class Supervision:
     keys: KeyLog | None = None
     """Where tokens are kept that sign what we verify."""
     patience: Patience = field(default_factory=Patience)
+    """Of all of it, from start to stop."""
     cursor: Cursor | None = None
     """Up to where raw holds everything."""
     _backoff: Backoff = field(default_factory=Backoff)
@@ -129,6 +130,8 @@ class Supervision:
     """Endings in a row as if another connection of this account had taken over."""
     _session: credentials.Session | None = field(init=False, default=None)
     _rest: RestLoop | None = field(init=False, default=None)
+    _until_reached: Patience | None = field(init=False, default=None)
+    """Of what is followed as long as raw cannot be read."""
 
     def __post_init__(self) -> None:
         self._fit()
@@ -179,9 +182,8 @@ class Supervision:
             raise
         if running.done():
             return running.result()
-        while not running.done():
-            self.patience.stop()  # That of the moment: it has another one while Kafka is away.
-            await asyncio.wait({running}, timeout=1)
+        self.patience.stop()
+        await asyncio.wait({running})
         return running.result() or await self._judge(lease.taken.result())
 
     async def _run(self) -> Refused | None:
@@ -212,23 +214,24 @@ class Supervision:
         """
         if self.raw_log.reached.is_set() or not Recall(self.feed).is_needed:
             return None
-        rest, self._rest = self._rest, None
-        until, self.patience = self.patience, Patience()
-        reaching = asyncio.create_task(self._stop_when_reached(self.patience))
+        self._until_reached = self.patience.part()
+        reaching = asyncio.create_task(self._stop_when_reached(self._until_reached))
         try:
             return await self._follow()
         finally:
-            if not reaching.done():
-                until.stop()
             reaching.cancel()
-            self._rest, self.patience = rest, until
+            self._until_reached = None
 
     async def _stop_when_reached(self, patience: Patience) -> None:
         await self.raw_log.reached.wait()
         patience.stop()
 
+    @property
+    def _waits(self) -> Patience:
+        return self._until_reached or self.patience
+
     async def _follow(self) -> Refused | None:
-        while not self.patience.stopped:
+        while not self._waits.stopped:
             try:
                 await self._connect()
             except FeedError as error:
@@ -243,7 +246,7 @@ class Supervision:
     async def _recall(self) -> None:
         """Find how far an earlier process had come, by what it left in raw."""
         recall = Recall(self.feed)
-        if not recall.is_needed or self.patience.stopped:
+        if not recall.is_needed or self._waits.stopped:
             return
         async for piece in self.raw_log.tail(self.settings.provider, self.settings.name):
             recall.take(reversed(piece))
@@ -258,12 +261,12 @@ class Supervision:
     async def _connect(self) -> None:
         await self._have_room()
         await self._afford(self._read().url)
-        account = await self.patience.wait(self._ready_to_dial())
+        account = await self._waits.wait(self._ready_to_dial())
         if account is None:
             return
         self._dialled_until = self._session.ends_at if self._session else inf
         account = await self._minted(self._signed(account))
-        if self.patience.stopped:
+        if self._waits.stopped:
             return
         self._dialled = account.secrets
         cursor = self.cursor if self._resumes else None
@@ -274,12 +277,14 @@ class Supervision:
                 self.feed.dialect(account, cursor),
                 dial=self.dial,
                 journal=journal,
-                patience=self.patience,
+                patience=self._waits,
             )
 
     def _held_back(self, journal: RawJournal) -> AbstractAsyncContextManager[Journal]:
         """Return the journal, behind a gate where REST is to speak first."""
-        return nullcontext(journal) if self._rest is None else gated(journal, self._rest)
+        if self._rest is None or self._until_reached:
+            return nullcontext(journal)
+        return gated(journal, self._rest)
 
     async def _ready_to_dial(self) -> Account:
         if self.feed.login is not None and self.feed.login.dials:
@@ -311,7 +316,7 @@ class Supervision:
         mint = self.feed.mint(account)
         if mint is None:
             return account
-        secrets = await self.patience.wait(credentials.minted(mint))
+        secrets = await self._waits.wait(credentials.minted(mint))
         self._secrets = {**account.secrets, **(secrets or {})}
         return replace(account, secrets=self._secrets)
 
@@ -394,9 +399,9 @@ class Supervision:
         """Wait where neither Kafka nor the disk takes frames: it is no lack of progress."""
         room = asyncio.ensure_future(self.raw_log.room(self.settings.provider, self.settings.name))
         try:
-            while not (room.done() or self.patience.stopped):
+            while not (room.done() or self._waits.stopped):
                 self.progress.expect(self._name)
-                await self.patience.wait(asyncio.wait({room}, timeout=_LOOK_EVERY))
+                await self._waits.wait(asyncio.wait({room}, timeout=_LOOK_EVERY))
         finally:
             room.cancel()
 
@@ -405,7 +410,7 @@ class Supervision:
         wait = self.budgets[urlsplit(url).netloc].reserve(now)
         self.progress.expect(self._name, wait)
         if wait:
-            await self.patience.pause(wait)
+            await self._waits.pause(wait)
 
     async def _judge(self, error: FeedError) -> Refused | None:
         """Do what the end of a connection asks for; return it if that is to stop."""
@@ -429,7 +434,7 @@ class Supervision:
         )
         self._say(_log.error if urgent else _log.warning, "disconnected", error, pause)
         self.progress.expect(self._name, pause)
-        await self.patience.pause(pause)
+        await self._waits.pause(pause)
         return None
 
     def _pause(self, error: FeedError) -> float:

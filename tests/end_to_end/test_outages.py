@@ -174,6 +174,47 @@ async def test_a_killed_ingest_resumes_behind_the_last_event_that_raw_holds(
     assert len(ids) == len(happened), "it asked for more than it had missed"
 
 
+@pytest.mark.timeout(180)
+async def test_a_feed_that_can_be_resumed_and_starts_without_a_broker_loses_nothing(
+    tmp_path: Path, fragile_stack: Stack
+) -> None:
+    """Told while nobody listens, while the broker is away, and in between two connections."""
+    broker = fragile_stack.kafka
+    async with TWINS["pepay"](seed=7, rate=0) as twin:
+        async with ingest(tmp_path, fragile_stack, twin, "shop") as process:
+            await until(fragile_stack, "pepay", "shop", is_recovered)
+            await twin.storm(50)
+            await until(fragile_stack, "pepay", "shop", lambda told: len(heard(told)) == 50)
+            process.kill()
+            await process.wait()
+        broker.kill()
+        await twin.storm(50)
+        twin.audience.attentive.clear()
+        async with ingest(tmp_path, fragile_stack, twin, "shop") as process:
+            async with asyncio.timeout(40):
+                await twin.audience.attentive.wait()
+            await play_on(twin, tmp_path, 50)
+            broker.start()
+            await asyncio.to_thread(broker.until_serving)
+            await twin.storm(50)
+            happened = {line.key[0] for line in twin.books.lines}
+            await until(fragile_stack, "pepay", "shop", lambda told: happened <= listed(told))
+            process.terminate()
+            assert await process.wait() == 0
+    assert len(happened) == 200
+
+
+def listed(records: Records) -> set[str]:
+    """The ids of all events that anybody told, the rows of pages too."""
+    pages = (
+        row["id"]
+        for _, raw in records
+        if raw.via is Via.BACKFILL and raw.kind is Kind.FRAME
+        for row in msgspec.json.decode(raw.value)["data"]["data"]
+    )
+    return {*heard(records), *pages}
+
+
 def is_recovered(records: Records) -> bool:
     return any(raw.kind is Kind.RECOVERED for _, raw in records)
 

@@ -46,7 +46,9 @@ from ingest.probes import Progress
 from ingest.settings import Account as Settings
 from ingest.supervision import Supervision
 from schemas.records import Kind, Raw, Recovered, Via
+from schemas.topics import MAX_FRAME_BYTES
 from tests.ingest.mortal_log import MortalLog
+from twins.books import Fact
 from twins.door import Stumble
 from twins.pepay import COMMERCE_KEY, Pepay, PepayTwin
 from twins.server import Twin
@@ -366,6 +368,32 @@ async def test_a_since_that_is_too_old_hides_nothing(key: Path) -> None:
         async with following(twin, key, log):
             await log.until_recovered()
         assert told(log) == listed(twin)
+
+
+async def test_an_event_longer_than_a_frame_is_read_back_and_the_socket_goes_on_behind_it(
+    key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = MortalLog()
+    async with PepayTwin(rate=0) as twin, following(twin, key, log):
+        await log.until_recovered()
+        await twin.storm(1)
+        await log.until(lambda: told(log) == listed(twin))
+        with monkeypatch.context() as patched:
+            happens = twin.provider.happens
+            patched.setattr(twin.provider, "happens", lambda: lengthened(happens()))
+            await twin.storm(1)
+        await log.until(lambda: told(log) == listed(twin))
+        await log.until_recovered()
+        await twin.storm(5)
+        await log.until(lambda: told(log) == listed(twin))
+        assert len(twin.audience.listeners) == 1
+    assert max(len(raw.value) for raw in log.records) > MAX_FRAME_BYTES
+
+
+def lengthened(fact: Fact) -> Fact:
+    """Make an event longer, by white space, wherever it is told."""
+    fact.body += " " * MAX_FRAME_BYTES
+    return fact
 
 
 async def test_the_window_lands_before_the_frames_and_the_mark_behind_them(key: Path) -> None:

@@ -191,6 +191,67 @@ async def test_what_raw_did_not_acknowledge_moves_no_cursor(key: Key) -> None:
     assert provider.asked("since") == [None, None]
 
 
+@dataclass
+class AwayLog(MemoryLog):
+    """A raw log that cannot be read yet."""
+
+    is_there: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def reached(self) -> asyncio.Event:
+        return self.is_there
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - of a feed between two of its steps
+            await asyncio.sleep(0)
+
+
+class Endless(Provider):
+    """Plays its scripts, and then says nothing more."""
+
+    @asynccontextmanager
+    async def dial(self, address: Address) -> AsyncIterator[Wire | Refusal]:
+        self.dials.append(address)
+        yield SilentWire(self.scripts.pop(0) if self.scripts else [])  # type: ignore[arg-type]
+
+
+class SilentWire(ScriptedWire):
+    async def recv(self) -> Frame | Close:
+        return await super().recv() if self.lines else await asyncio.Event().wait()  # type: ignore[return-value]
+
+
+async def test_a_feed_that_began_without_raw_dials_anew_from_where_raw_ends_once_raw_is_there(
+    key: Key,
+) -> None:
+    log = AwayLog(past=[[in_raw(event(8))]])
+    provider = Endless([[event(20)]])
+    feed = supervised(key, provider, log)
+    running = asyncio.create_task(feed.run())
+    await until(lambda: len(log.records) == 2)  # The mark and the frame: kept all the same.
+    log.is_there.set()
+    await until(lambda: len(provider.dials) == 2)
+    feed.patience.stop()
+    assert await asyncio.wait_for(running, 10) is None
+    assert provider.asked("since") == [None, "evt_8-1"]
+
+
+@pytest.mark.parametrize("steps_between", range(4))
+async def test_a_stop_in_the_moment_in_which_raw_is_reached_is_heard(
+    key: Key, steps_between: int
+) -> None:
+    log, provider = AwayLog(), Endless([])
+    feed = supervised(key, provider, log)
+    running = asyncio.create_task(feed.run())
+    await until(lambda: bool(log.records))
+    log.is_there.set()
+    for _ in range(steps_between):
+        await asyncio.sleep(0)
+    feed.patience.stop()
+    assert await asyncio.wait_for(running, 10) is None
+
+
 async def test_a_new_process_that_finds_no_mark_resumes_from_the_first_event_in_raw(
     key: Key,
 ) -> None:
@@ -204,6 +265,12 @@ async def test_a_new_process_that_finds_no_mark_resumes_from_the_first_event_in_
     provider = Provider([Refusal(404)])
     await ended(supervised(key, provider, log))
     assert provider.asked("since") == ["evt_7-1"]
+
+
+async def test_a_replay_that_holds_a_frame_too_long_for_us_is_left_out_once(key: Key) -> None:
+    provider = Provider([[event(10), Close(1009)], [Close(1009)], [Close(1001)], Refusal(404)])
+    await ended(supervised(key, provider))
+    assert provider.asked("since") == [None, "evt_10-1", None, "evt_10-1"]
 
 
 async def test_a_cursor_that_is_refused_is_left_out_once(key: Key) -> None:

@@ -133,7 +133,13 @@ _CLOSES: Mapping[int, Meaning] = dict.fromkeys((1008, *range(4400, 4500)), Unaut
 _REFUSALS: Mapping[int, Meaning] = {403: Refused}
 
 _DIALECT = Plain(beat=_BEAT, reads=_reads, closes=_CLOSES, refusals=_REFUSALS)
-_RESUMING = replace(_DIALECT, refusals={**_REFUSALS, 400: Unresumable})
+# 1009 is ours: an event that is longer than a frame may be comes again with every replay. What
+# lies between is left to REST, or stays a hole.
+_RESUMING = replace(
+    _DIALECT,
+    closes={**_CLOSES, 1009: Unresumable},
+    refusals={**_REFUSALS, 400: Unresumable},
+)
 
 
 def _dialect(_account: Account, since: Cursor | None) -> Plain:
