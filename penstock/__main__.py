@@ -12,6 +12,7 @@ from penstock import (
     chaos_command,
     demo_command,
     gaps_command,
+    rejected_command,
     schemas_command,
     stack_command,
     topics_command,
@@ -37,6 +38,7 @@ app: Final = typer.Typer(
 app.add_typer(stack_command.app, name="stack")
 app.add_typer(topics_command.app, name="topics")
 app.add_typer(schemas_command.app, name="schemas")
+app.add_typer(rejected_command.app, name="rejected")
 app.command("gaps", epilog="Example: penstock gaps --stack default --since 2026-11-01 --open")(
     gaps_command.command
 )

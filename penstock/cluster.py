@@ -3,7 +3,7 @@
 https://docs.confluent.io/platform/current/clients/confluent-kafka-python/html/index.html#adminclient
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import Any, Final
@@ -57,6 +57,17 @@ class Cluster:
         self._create(todo.missing)
         self._alter(todo.differing)
         return todo
+
+    def partitions(self, names: Collection[str]) -> Mapping[str, int]:
+        """Return topic → how many partitions it has. Raises ``OperatorError`` for a missing one."""
+        listed = self._listed()
+        missing = sorted(set(names) - listed.keys())
+        if missing:
+            raise OperatorError(
+                f"Kafka at {self._kafka} has no topic {', '.join(missing)}: "
+                "run `penstock topics apply`, or correct the address"
+            )
+        return {name: len(listed[name].partitions) for name in names}
 
     def _found(self, names: set[str]) -> Mapping[str, Found]:
         topics = self._listed()

@@ -19,14 +19,12 @@ from penstock.addresses import (
     kafka,
     registry_url,
 )
-from penstock.errors import OperatorError
+from penstock.avro_records import Records
 from penstock.gaps import CLOSED, OPEN, WHOLE, Day, Hole, Span, days, holes
 from penstock.topic_reader import whole
 from schemas import topics
-from schemas.avro_reader import Reader
 from schemas.connection import Connection
 from schemas.records import Coverage, Micros
-from schemas.registry import Registry
 
 OpenOption = Annotated[
     bool, typer.Option("--open", help="Only days in which something may be missing.")
@@ -69,15 +67,8 @@ def command(  # noqa: PLR0913, PLR0917 - one for each option
 
 
 def _records(connection: Connection, registry: str) -> Iterator[Coverage]:
-    read = Reader(Coverage, Registry(registry).text)
-    for message in whole(connection, topics.COVERAGE):
-        try:
-            yield read(message.value() or b"")
-        except ValueError as error:
-            raise OperatorError(
-                f"{topics.COVERAGE} partition {message.partition()} offset {message.offset()}: "
-                f"{error}: it was not written by Penstock"
-            ) from error
+    read = Records(Coverage, registry)
+    return (read(message) for message in whole(connection, topics.COVERAGE))
 
 
 def _print_json(found: Sequence[Day]) -> None:

@@ -1,13 +1,15 @@
-"""Records of ``redrive``: a rejected part's frame, to be judged again.
+"""Records of ``redrive``: a rejected part's frame, to be judged again; and who asked for it.
 
 Value and headers are those of the raw record; three headers more say what it is about.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+import msgspec
+
 from schemas.codec import Headers
-from schemas.records import Position, Rejected
+from schemas.records import Micros, Position, Rejected
 
 MAX_ATTEMPTS: Final = 5
 """So often a part is judged; then it stays rejected."""
@@ -37,6 +39,26 @@ class Redrive(NamedTuple):
     headers: Headers
 
 
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """One record of ``audit``: what one transaction of an operator's gave to ``redrive``.
+
+    ``redrive`` forgets after a week; this does not.
+    """
+
+    action: str = "redrive"
+    run: str
+    """Ties together what one command wrote in several transactions."""
+    asked_at: Micros
+    by: str
+    """``user@host``, or who the operator said it was."""
+    filters: Mapping[str, str]
+    """What was asked for, by option of the command."""
+    chosen: int
+    """How many parts the whole run was to redrive."""
+    parts: tuple[Again, ...]
+    """Those that this transaction did."""
+
+
 class NotRedriven(ValueError):
     """Why a rejected part cannot be redriven."""
 
@@ -59,6 +81,19 @@ def redrive(rejected: Rejected, frame: bytes | None = None) -> Redrive:
     told = [(header.name, header.value) for header in rejected.headers]
     headers = [*told, *again_headers(Again(of, rejected.part, rejected.attempt + 1))]
     return Redrive(rejected.partition, rejected.account, value, headers)
+
+
+_ASKED: Final = msgspec.json.Decoder(Asked)
+
+
+def encode_asked(asked: Asked) -> bytes:
+    """Return the value of a record of ``audit``: JSON."""
+    return msgspec.json.encode(asked)
+
+
+def decode_asked(value: bytes) -> Asked:
+    """Return what was asked; ``msgspec.MsgspecError`` for what is none."""
+    return _ASKED.decode(value)
 
 
 def again_headers(again: Again) -> Headers:

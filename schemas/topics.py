@@ -15,6 +15,8 @@ KEYS: Final = "keys"
 its accounts in the partition that has its own number."""
 STATE: Final = "state"
 REDRIVE: Final = "redrive"
+AUDIT: Final = "audit"
+"""What operators did, and who did it: written in the transaction that did it, kept for ever."""
 RAW_PREFIX: Final = "raw."
 
 MAX_FRAME_BYTES: Final = 2 * 2**20
@@ -25,7 +27,8 @@ MAX_REJECTED_BYTES: Final = 2**20
 """How many bytes of a frame a rejected record carries."""
 MAX_EVENT_BYTES: Final = 2**20
 """Largest event; a part that says more is rejected."""
-_BROKER_LIMIT: Final = MAX_RAW_BYTES + 64 * 2**10
+MAX_RECORD_BYTES: Final = MAX_RAW_BYTES + 64 * 2**10
+"""What the broker takes: the largest raw record with its headers, also on ``redrive``."""
 
 _SAFE_REPLICATION: Final = 3
 """With three replicas, two must have a record before it counts as written."""
@@ -75,7 +78,7 @@ def all_topics(
     partition p of all of them is the work of task p.
     """
     common = {
-        "max.message.bytes": str(_BROKER_LIMIT),
+        "max.message.bytes": str(MAX_RECORD_BYTES),
         "min.insync.replicas": "2" if replication >= _SAFE_REPLICATION else "1",
         "compression.type": "producer",
     }
@@ -96,6 +99,7 @@ def all_topics(
         kept(REJECTED, HORIZON_DAYS),
         kept(WITNESSES, 90),
         kept(COVERAGE, None),
+        kept(AUDIT, None),
         compacted(OPEN),
         compacted(KEYS),
         kept(STATE, HORIZON_DAYS),

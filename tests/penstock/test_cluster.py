@@ -39,6 +39,14 @@ def test_missing_topics_are_made_as_the_table_says(cluster: Cluster) -> None:
     assert cluster.compare(wanted).lines == ()
 
 
+def test_missing_topic_is_told_by_its_name(cluster: Cluster, topic: Callable[..., Topic]) -> None:
+    there = topic(partitions=3)
+    cluster.apply([there])
+    assert cluster.partitions([there.name]) == {there.name: 3}
+    with pytest.raises(OperatorError, match=r"has no topic gone: run `penstock topics apply`"):
+        cluster.partitions([there.name, "gone"])
+
+
 def test_applying_again_changes_nothing(cluster: Cluster, topic: Callable[..., Topic]) -> None:
     cluster.apply([topic(retention_ms="1000")])
     assert cluster.apply([topic(retention_ms="1000")]).lines == ()

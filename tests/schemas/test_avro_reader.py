@@ -11,17 +11,23 @@ from schemas.avro_reader import Reader
 from schemas.codec import (
     confluent,
     encode_coverage,
+    encode_event,
     encode_rejected,
     encode_witness,
     encoder,
     schema_text,
 )
-from schemas.records import Coverage, Rejected, Witness
+from schemas.records import Coverage, Event, Rejected, Witness
 from tests.schemas.record_strategies import any_record
 
-NUMBERS = {"coverage": 1, "rejected": 2, "witness": 3}
-ENCODE = {"coverage": encode_coverage, "rejected": encode_rejected, "witness": encode_witness}
-KIND = {"coverage": Coverage, "rejected": Rejected, "witness": Witness}
+NUMBERS = {"coverage": 1, "rejected": 2, "witness": 3, "event": 4}
+ENCODE = {
+    "coverage": encode_coverage,
+    "rejected": encode_rejected,
+    "witness": encode_witness,
+    "event": encode_event,
+}
+KIND = {"coverage": Coverage, "rejected": Rejected, "witness": Witness, "event": Event}
 
 
 def text_of(number: int) -> str:

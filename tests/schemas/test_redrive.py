@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 
 from schemas.codec import raw_headers, raw_record
 from schemas.records import Header, Position, Rejected
-from schemas.redrive import MAX_ATTEMPTS, Again, NotRedriven, again, again_headers, redrive
+from schemas.redrive import (
+    MAX_ATTEMPTS,
+    Again,
+    Asked,
+    NotRedriven,
+    again,
+    again_headers,
+    decode_asked,
+    encode_asked,
+    redrive,
+)
 from tests.schemas.test_raw import RAW
 
 REJECTED = Rejected(
@@ -79,3 +89,16 @@ def test_a_record_that_does_not_say_what_it_is_about_is_refused(name: str) -> No
         if name != "part":
             with pytest.raises(ValueError, match=r"."):
                 again([*headers, (name, value)])
+
+
+@given(st.lists(ABOUT).map(tuple))
+def test_audit_names_every_part_that_was_asked_for(parts: tuple[Again, ...]) -> None:
+    asked = Asked(
+        run="r1",
+        asked_at=1,
+        by="ada@desk",
+        filters={"reason": "conflict"},
+        chosen=len(parts),
+        parts=parts,
+    )
+    assert decode_asked(encode_asked(asked)) == asked

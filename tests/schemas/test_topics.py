@@ -27,7 +27,7 @@ KEPT_FOR_DAYS = {
     "state": 400,
 }
 """Topic → days, as DESIGN 3.1 has them."""
-FOR_EVER = ["events", "coverage"]
+FOR_EVER = ["events", "coverage", "audit"]
 COMPACTED = ["open", "keys"]
 
 TOPICS = {topic.name: topic for topic in all_topics(["acme"], partitions=4)}
