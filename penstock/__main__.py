@@ -15,7 +15,9 @@ from penstock import (
     rejected_command,
     schemas_command,
     stack_command,
+    tail_command,
     topics_command,
+    trace_command,
 )
 from penstock.errors import OperatorError
 from schemas.registry import RegistryError
@@ -41,6 +43,12 @@ app.add_typer(schemas_command.app, name="schemas")
 app.add_typer(rejected_command.app, name="rejected")
 app.command("gaps", epilog="Example: penstock gaps --stack default --since 2026-11-01 --open")(
     gaps_command.command
+)
+app.command("trace", epilog="Example: penstock trace <id on events> --since 2d --json")(
+    trace_command.command
+)
+app.command("tail", epilog="Example: penstock tail events --type invoice --last 50 --json")(
+    tail_command.command
 )
 app.command("demo", epilog="Example: penstock demo --seconds 20")(demo_command.command)
 app.command("certify", epilog=f"Example: penstock certify {next(iter(FEEDS))} --json")(
