@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from processors.drift import Drift
 from schemas.records import (
     ChannelSeen,
     Coverage,
@@ -64,6 +65,8 @@ class Batch:
     further: list[Further] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
     """Provider of each fact told again whose stakes were taken by another recipe."""
+    drifts: list[Drift] = field(default_factory=list)
+    """What is new in the shape of parts; a sample of them."""
 
     def fact(self, key: bytes) -> FactSeen | None:
         return self.facts.get(key) or self.memory.fact(key)

@@ -125,6 +125,8 @@ class Mapper:
     routes: Mapping[str, Route[Any]]
     silent: frozenset[str] = frozenset()
     """Kinds that are known, and state nothing."""
+    unread: frozenset[str] = frozenset()
+    """Names of fields that the provider's pages list and no wire type reads, at any depth."""
 
     @property
     def name(self) -> str:

@@ -3,13 +3,25 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 from processors.batch import Batch
+from schemas.records import Status
 
+_UNKNOWN = f".{Status.UNKNOWN}"
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
 
 EVENTS = Counter("penstock_events", "Events written.", ["provider", "change"])
 DUPLICATES = Counter("penstock_duplicates", "Facts told again.", ["provider", "via"])
 UNJUDGED = Counter("penstock_unjudged", "Told again under another recipe.", ["provider"])
 REJECTED = Counter("penstock_rejected", "Parts rejected.", ["provider", "reason"])
+UNKNOWN = Counter(
+    "penstock_unknown_statuses",
+    "Events told as unknown: the provider has a word that no page lists.",
+    ["provider", "payload"],
+)
+DRIFT = Counter(
+    "penstock_unknown_fields",
+    "Parts with fields that no page lists, in the one of 16 frames that is looked at.",
+    ["provider", "kind"],
+)
 WITNESSES = Counter("penstock_witnesses", "Further paths of facts.", ["provider", "via"])
 FIRST = Counter(
     "penstock_first_paths",
@@ -42,6 +54,7 @@ DISAGREEMENTS = Counter(
 def committed(batch: Batch, seconds: float, visible_at: int) -> None:
     """Count a batch whose transaction is committed; ``visible_at`` in microseconds."""
     COMMIT.observe(seconds)
+    _count_news(batch)
     for event, _ in batch.events:
         EVENTS.labels(event.provider, event.change).inc()
         LATENCY.labels(event.provider).observe((visible_at - event.received_at) / 1e6)
@@ -60,3 +73,12 @@ def committed(batch: Batch, seconds: float, visible_at: int) -> None:
     for hole in batch.coverage:
         if hole.kind == "hole":
             HOLES.labels(hole.provider, hole.cause).inc()
+
+
+def _count_news(batch: Batch) -> None:
+    """Count what providers said that no page of theirs lists."""
+    for event, _ in batch.events:
+        if event.type.endswith(_UNKNOWN):
+            UNKNOWN.labels(event.provider, event.type.removesuffix(_UNKNOWN)).inc()
+    for drift in batch.drifts:
+        DRIFT.labels(drift.provider, drift.kind).inc()

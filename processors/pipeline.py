@@ -8,6 +8,7 @@ import msgspec
 
 from processors.batch import Batch
 from processors.coverage import follow_mark
+from processors.drift import drift_of
 from processors.errors import Crashed, FrameError, Malformed, UnknownKind, Unverified
 from processors.frame import Frame, rejection_of
 from processors.judging import tell_fact, tell_observation
@@ -130,6 +131,8 @@ def _tell_whole(  # noqa: PLR0913, PLR0917 - as process, for one part
         return
     if inner is not batch:
         batch.absorb(inner)
+    if drift := drift_of(frame.mapper, part, frame.position):
+        batch.drifts.append(drift)
 
 
 def _statements(mapper: Mapper, part: Part, keys: Keys) -> list[Statement]:

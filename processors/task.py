@@ -20,6 +20,7 @@ from aiokafka.structs import ConsumerRecord
 from processors import metrics
 from processors.attempts import Attempts
 from processors.batch import Batch
+from processors.drift_log import tell_new
 from processors.errors import OperatorError
 from processors.frame import Delivered, foreign
 from processors.late_keys import LateKeys
@@ -45,6 +46,8 @@ from schemas.records import Micros, Position, Reason
 from schemas.redrive import again
 
 _log = structlog.get_logger()
+_DRIFTS: Final[set[tuple[str, str, tuple[str, ...]]]] = set()
+"""Shapes that this process told."""
 
 BATCH_RECORDS: Final = 2_000
 """As many records waiting start a transaction at once, and stop further reading."""
@@ -255,6 +258,7 @@ class Task:
         await self._write(batch, {record.topic: record.offset + 1 for record in records})
         metrics.REMEMBERED.labels(self.partition).set(len(self.state))
         metrics.committed(batch, self.moved_at - begun, _now())
+        tell_new(batch.drifts, _DRIFTS)
 
     async def _judged(self, records: Sequence[ConsumerRecord]) -> Batch:
         """Judge all records; again, if a key of theirs was told and not read yet."""

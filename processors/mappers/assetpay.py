@@ -561,6 +561,19 @@ def _market(market: _Market, part: Part, _: Keys) -> Iterator[Statement]:
 
 # ---- the mapper ---------------------------------------------------------------------
 
+# https://github.com/assetpaygg/assetpay-sdk/blob/main/src/types/api.ts and realtime.ts
+_UNREAD: Final = frozenset(
+    {
+        *("accepted", "activeAt", "amount", "autoCancelAt", "botInfo", "charm"),
+        *("clientTradeUrl", "clientUserId", "collateral", "color", "completedAt", "createdAt"),
+        *("creditedUsd", "delivery", "doppler", "exchangeRateUsdPerToken", "exterior"),
+        *("externalClientUserId", "externalId", "fade", "fee", "from", "game", "hardened"),
+        *("holdEndDate", "iconUrl", "isInstant", "itemId", "marketPrice", "maxAmount"),
+        *("merchantId", "offerID", "paintSeed", "previewToken", "rarity", "readyAt", "reason"),
+        *("source", "stickers", "tradable", "type", "updated", "wear"),
+    }
+)
+
 MAPPER: Final = Mapper(
     provider="assetpay",
     version=1,
@@ -574,4 +587,5 @@ MAPPER: Final = Mapper(
         "crypto_withdraw": Route(msgspec.json.Decoder(_Crypto), _crypto_withdraw),
         "market": Route(msgspec.json.Decoder(_Market), _market),
     },
+    unread=_UNREAD,
 )

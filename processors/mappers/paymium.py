@@ -802,6 +802,16 @@ _QUOTES: Final = Route(msgspec.json.Decoder(_Ticker), _ticker)
 _BOOKS: Final = Route(msgspec.json.Decoder(tuple[_Level, ...]), _levels)
 _BALANCES: Final = Route(msgspec.json.Decoder(Decimal), _keyed_balance)
 
+# https://github.com/Paymium/api-documentation (spec/openapi.yaml), and captures
+_UNREAD: Final = frozenset(
+    {
+        *("account_operations", "at", "base_currency", "callback_url", "cancel_url"),
+        *("category", "comment", "created_at", "created_at_int", "de", "display_type", "en"),
+        *("es", "fr", "id", "is_trading_account", "it", "merchant_name", "merchant_reference"),
+        *("payment_split", "redirect_url", "size", "timestamp", "trade_id", "traded_currency"),
+    }
+)
+
 MAPPER: Final = Mapper(
     provider="paymium",
     version=1,
@@ -830,4 +840,5 @@ MAPPER: Final = Mapper(
         "new-trade": Route(msgspec.json.Decoder(_MarketTrade), _market_trade),
         "update-market-depth": Route(msgspec.json.Decoder(_Level), _older_level),
     },
+    unread=_UNREAD,
 )

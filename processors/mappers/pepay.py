@@ -480,6 +480,17 @@ _INVOICES: Final = Route(msgspec.json.Decoder(_Invoice), _invoice)
 _PAYMENTS: Final = Route(msgspec.json.Decoder(_Payment), _payment)
 _ORDERS: Final = Route(msgspec.json.Decoder(_Order), _order)
 
+# https://docs-alpha.pepay.io/api-reference/events/list-events, /api-spec/commerce/orders
+_UNREAD: Final = frozenset(
+    {
+        *("actions", "created", "created_at", "createdAt", "environment", "fulfillment", "id"),
+        *("invoice_type", "itemCount", "last_payment_at", "lineItems", "merchant_id"),
+        *("merchantId", "metadata", "networkEnvironment", "paid_at", "payment"),
+        *("shipmentsSummary", "timeline", "transaction_hash", "type", "updated_at"),
+        *("updatedAt",),
+    }
+)
+
 MAPPER: Final = Mapper(
     provider="pepay",
     version=1,
@@ -495,4 +506,5 @@ MAPPER: Final = Mapper(
         "commerce.order.updated": _ORDERS,
     },
     silent=frozenset({"ws_control", "ws_error", "test.ping"}),
+    unread=_UNREAD,
 )

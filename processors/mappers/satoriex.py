@@ -748,6 +748,14 @@ _NOTICES: Final = Route(msgspec.json.Decoder(_Spoken), _spoken)
 
 _SILENT: Final = frozenset({"error", "subscribed", "market"})
 
+# Guesses, as all names are.
+_UNREAD: Final = frozenset(
+    {
+        *("body", "from_user_id", "maker_order_id", "reason", "taker_order_id", "tier", "type"),
+        *("user_id",),
+    }
+)
+
 MAPPER: Final = Mapper(
     provider="satoriex",
     version=1,
@@ -768,6 +776,7 @@ MAPPER: Final = Mapper(
         **dict.fromkeys(_TOPICS, _NOTICES),
     },
     silent=_SILENT,
+    unread=_UNREAD,
 )
 
 _KINDS: Final = MAPPER.routes.keys() | _SILENT

@@ -295,6 +295,19 @@ _ANYBODY: Final = "any"
 
 _ORDERS: Final = Route(msgspec.json.Decoder(_Order), _order)
 
+# https://docs.transak.com/api/public/get-orders, and the specification's sample
+_UNREAD: Final = frozenset(
+    {
+        *("addressAdditionalData", "appVersionName", "autoExpiresAt", "bankId"),
+        *("cardPaymentData", "commissionDecimal", "completedAt", "conversionPriceData"),
+        *("countryCode", "dispute", "envName", "eventID", "exp", "fiatAmountInUsd"),
+        *("fromWalletAddress", "iat", "ipAddress", "orderChannelType", "orderProcessingType"),
+        *("paymentOptions", "quoteId", "referenceCode", "reservationId", "stateCode", "status"),
+        *("statusHistories", "statusReason", "tokenContractAddress", "totalFee"),
+        *("totalfeeDecimal", "transactionLink", "userId", "userKycType", "walletLink"),
+    }
+)
+
 MAPPER: Final = Mapper(
     provider="transak",
     version=1,
@@ -311,4 +324,5 @@ MAPPER: Final = Mapper(
         _ROW: _ORDERS,
         **dict.fromkeys(_KYC, Route(msgspec.json.Decoder(_Customer), _kyc)),
     },
+    unread=_UNREAD,
 )
