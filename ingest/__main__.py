@@ -50,7 +50,7 @@ def main() -> None:
     arguments = _arguments()
     _set_up_logging()
     try:
-        told = settings.load(arguments.settings)
+        told = settings.load(arguments.settings, arguments.webhooks)
         accounts = settings.chosen(told, arguments.provider)
         asyncio.run(_run(told, told.connection(), accounts))
     except OperatorError as error:
@@ -124,10 +124,16 @@ def _entrances(
             webhook=WEBHOOKS[account.provider],
             ring=rings[str(account)],
             metrics=metrics.deliveries(account.provider, account.name),
+            is_whole=partial(_is_whole, account, rings[str(account)]),
         )
         for account in accounts
         if account.webhook is not None
     ]
+
+
+def _is_whole(account: settings.Account, ring: KeyRing) -> bool:
+    """Return whether we know what the provider signs with: tokens come from ``keys``."""
+    return ring.has_minted or not settings.mints(account)
 
 
 def _letting_in(rings: Mapping[str, KeyRing]) -> Callable[[SigningKey], None]:
@@ -143,7 +149,7 @@ def _letting_in(rings: Mapping[str, KeyRing]) -> Callable[[SigningKey], None]:
 async def _listen(door: Door, told: settings.Webhooks) -> web.ServerRunner:
     host, _, port = told.address.rpartition(":")
     runner, address = await webhooks.serve(door, host, int(port))
-    _log.info("taking webhooks", address=address)
+    _log.info("taking webhooks", door=address)
     return runner
 
 
@@ -260,6 +266,11 @@ def _arguments() -> argparse.Namespace:
         default=[],
         choices=sorted(FEEDS),
         help="follow this provider's accounts alone; may be repeated",
+    )
+    parser.add_argument(
+        "--webhooks",
+        metavar="HOST:PORT",
+        help="take webhooks there, not where the settings say: for several processes on one host",
     )
     return parser.parse_args()
 

@@ -73,6 +73,11 @@ class KeyRing:
         self._minted: Mapping[str, bytes] = {}
         self._read_at = monotonic()
 
+    @property
+    def has_minted(self) -> bool:
+        """Return whether any token was let in that the provider minted."""
+        return bool(self._minted)
+
     def add(self, key_id: str, token: str) -> None:
         """Let in what this token signs as well: the provider minted it for us."""
         self._minted = {key_id: token.encode(), **self._minted}

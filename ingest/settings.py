@@ -130,9 +130,10 @@ class Environment(BaseSettings):
     bootstrap_servers: str | None = None
 
 
-def load(path: Path | None = None) -> Settings:
+def load(path: Path | None = None, webhooks: str | None = None) -> Settings:
     """Return the settings of a file, or of ``PENSTOCK_SETTINGS``, or ``penstock.toml``.
 
+    ``webhooks``: where this process takes them, whatever the file says.
     Raises ``SettingsError`` with one line: what is wrong, where, and what to do.
     """
     environment = Environment()
@@ -140,6 +141,8 @@ def load(path: Path | None = None) -> Settings:
     told = _told(path)
     if environment.bootstrap_servers:
         told.setdefault("kafka", {})["bootstrap_servers"] = environment.bootstrap_servers
+    if webhooks:
+        told.setdefault("ingest", {})["webhooks"] = {"address": webhooks}
     try:
         settings = Settings.model_validate(told)
     except ValidationError as error:

@@ -67,6 +67,8 @@ class Entrance:
     ring: Callable[[], Ring]
     """The keys as they are now."""
     metrics: DeliveryMetrics
+    is_whole: Callable[[], bool] = lambda: True
+    """Whether the keys are all there: what none of them signed is then nobody's."""
     heard: Callable[[bytes], None] = lambda _body: None
     """Told the body of what was kept: it may be a reference to confirm."""
     _connection: str = field(default_factory=lambda: token_hex(6), init=False)
@@ -164,7 +166,7 @@ class Door:
     async def _kept(self, entrance: Entrance, delivery: Delivery) -> Outcome:
         match entrance.webhook.judge(delivery, entrance.ring()):
             case Verdict.FORGED:
-                return "forged"
+                return "forged" if entrance.is_whole() else "unavailable"
             case Verdict.PROBE:
                 return "probed"
             case verdict:

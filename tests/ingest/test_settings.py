@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.errors import SettingsError
 from ingest.settings import chosen, load
 
 GOOD = """
@@ -244,6 +245,19 @@ def test_a_port_of_webhooks_that_is_taken_is_one_line(directory: Path) -> None:
         f"penstock-ingest: cannot listen on {address} (Address already in use)"
         "; change ingest.webhooks.address or free the port\n"
     )
+
+
+def test_each_of_several_processes_on_one_host_may_have_a_door_of_its_own(directory: Path) -> None:
+    (directory / "penstock.toml").write_text(with_webhook())
+    for address in ("127.0.0.1:9467", "127.0.0.1:9468"):
+        told = load(directory / "penstock.toml", webhooks=address).ingest.webhooks
+        assert told
+        assert told.address == address
+
+
+def test_a_door_that_is_no_address_is_one_line(directory: Path) -> None:
+    with pytest.raises(SettingsError, match=r"ingest\.webhooks\.address: "):
+        load(directory / "penstock.toml", webhooks="9467")
 
 
 def test_the_environment_wins_over_the_file(

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -92,7 +92,9 @@ def entrance(
 
 
 @asynccontextmanager
-async def open_house() -> AsyncIterator[House]:
+async def open_house(
+    is_whole: Callable[[], bool] = lambda: True,
+) -> AsyncIterator[House]:
     metrics, log = Metrics(), Log()
     heard: list[bytes] = []
     others = (name for name in WEBHOOKS if name != "pepay")
@@ -101,6 +103,8 @@ async def open_house() -> AsyncIterator[House]:
         entrance("pepay", "other", metrics, OTHER, heard=heard),
         *(entrance(name, "main", metrics, SECRET, heard=heard) for name in others),
     ]
+    for each in entrances:
+        each.is_whole = is_whole
     door = Door(entrances, metrics.stranger)
     runner, address = await webhooks.serve(door, "127.0.0.1", 0)
     door.admit(log)
@@ -569,6 +573,16 @@ async def test_an_unsigned_callback_is_known_by_the_url_that_we_gave(
     assert (await house.post(body, {}, f"paymium/main{query}"))[0] == status
     assert len(house.log.records) == len(house.heard) == (status == 200)
     assert SECRET not in generate_latest(house.metrics.registry)
+
+
+async def test_while_keys_are_still_to_come_nobody_is_called_a_forger() -> None:
+    keys_are_there = False
+    async with open_house(is_whole=lambda: keys_are_there) as house:
+        assert await house.post(EVENT, pepay()) == (200, "")
+        assert await house.post(EVENT, pepay(key=OTHER)) == (503, "")
+        keys_are_there = True
+        assert await house.post(EVENT, pepay(key=OTHER)) == (401, "")
+    assert [record.value for record in house.log.records] == [EVENT]
 
 
 def test_what_a_minted_key_signs_is_let_in_beside_the_keys_of_the_settings(tmp_path: Path) -> None:
