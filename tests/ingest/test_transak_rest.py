@@ -111,10 +111,11 @@ def test_refunds_are_asked_for_over_the_whole_window_since_they_may_come_late() 
     assert {call.query["startDate"] for call in refunds} == {"2025-01-05"}
 
 
-def test_orders_that_are_open_are_asked_for_one_by_one_and_first() -> None:
-    told = round_of(known(is_open("a/b"), is_open("c"), is_open("elsewhere", kind="trade")))
-    assert [call.path for call in told.calls[:3]] == ["/order/a%2Fb", "/order/c", "/orders"]
-    assert {call.path for call in told.calls[2:]} == {"/orders"}
+def test_orders_that_are_open_and_on_no_list_are_asked_for_one_by_one() -> None:
+    opens = (is_open("a/b"), is_open("listed"), is_open("c"), is_open("elsewhere", kind="trade"))
+    told = round_of(known(*opens), Shop({("BUY", "PROCESSING"): ["listed"]}))
+    assert [call.path for call in told.calls[-2:]] == ["/order/a%2Fb", "/order/c"]
+    assert {call.path for call in told.calls[:-2]} == {"/orders"}
 
 
 def test_request_is_as_published_and_bears_the_token_in_a_header_alone() -> None:
@@ -224,8 +225,13 @@ def test_401_asks_for_a_fresh_token() -> None:
 
 
 def test_order_that_rest_does_not_know_is_said_and_holds_nothing_up() -> None:
-    told = first_then_well(answered(404))
+    shop = Shop()
+    told = walked(
+        REST.reading(ACCOUNT, known(is_open("a"), is_open("b"))),
+        lambda call: answered(404) if call.path == "/order/a" else shop.answer(call),
+    )
     assert told.said == ["an order that was told is unknown to REST"]
+    assert told.calls[-1].path == "/order/b"
     assert told.done
     assert told.done.whole
 

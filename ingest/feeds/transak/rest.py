@@ -1,4 +1,4 @@
-"""Transak, orders read back: those that are open one by one, all others from its list.
+"""Transak, orders read back: from its list, and what is open and on none one by one.
 
 https://docs.transak.com/reference/get-orders
 https://docs.transak.com/api/public/get-order-by-order-id
@@ -73,9 +73,6 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _calls(known: Known) -> Iterator[Call]:
-    orders = {entity.entity_id: None for entity in known.opens if entity.entity_kind == "order"}
-    for order_id in (*orders, *known.references):
-        yield Call("order", f"/order/{quote(order_id, safe='')}")
     today, since = _day(known.now), _since(known)
     for product in _PRODUCTS:
         for status in _STATUSES:
@@ -92,6 +89,12 @@ def _list(product: str, status: str, since: date) -> Call:
         "skip": "0",
     }
     return Call("orders", "/orders", query)
+
+
+def _looked_up(known: Known) -> dict[str, None]:
+    """Return the orders that must be told of, on a list or one by one."""
+    opens = (entity.entity_id for entity in known.opens if entity.entity_kind == "order")
+    return dict.fromkeys((*opens, *known.references))
 
 
 def _day(at: Micros) -> date:
@@ -142,6 +145,8 @@ class _Orders:
 
     known: Known
     left: deque[Call]
+    alone: dict[str, None]
+    """Orders that no list has told of yet."""
     whole: bool = True
     count: int = 0
     _politeness: Politeness = field(default_factory=lambda: Politeness(_RATE_PAUSE))
@@ -185,6 +190,8 @@ class _Orders:
         if skip and rows and rows[0] not in self._seen:
             return self._begin_again(call)
         self.count += len(set(rows) - self._seen)
+        for order_id in rows:
+            self.alone.pop(order_id, None)
         self._pages += 1
         if skip + len(rows) >= page.meta.total_count:
             return (self._go_on(),)
@@ -209,6 +216,9 @@ class _Orders:
     def _go_on(self) -> Step:
         """Begin with the next list or order."""
         self._seen, self._pages, self._restarts = frozenset(), 0, 0
+        if not self.left and self.alone:
+            asked, self.alone = self.alone, {}
+            self.left.extend(Call("order", f"/order/{quote(one, safe='')}") for one in asked)
         return Next(self.left.popleft()) if self.left else Done(self.whole, self._recovered())
 
     def _recovered(self) -> Recovered:
@@ -230,7 +240,7 @@ def _at(call: Call, skip: int) -> Next:
 
 
 def _reading(_account: Account, known: Known) -> _Orders:
-    return _Orders(known, deque(_calls(known)))
+    return _Orders(known, deque(_calls(known)), _looked_up(known))
 
 
 def _request(account: Account, call: Call, _number: int) -> Request:
