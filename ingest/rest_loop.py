@@ -36,6 +36,7 @@ from ingest.feed import (
 )
 from ingest.hydration import Marked
 from ingest.journal import RawJournal
+from ingest.late_opens import LateOpens
 from ingest.metrics import FeedMetrics, answer_of
 from ingest.patience import Patience
 from ingest.probes import Progress
@@ -50,6 +51,8 @@ _ALARM_AFTER = 3
 _REPEAT = 3000.0
 """Seconds. What was reached is written again within the hour: retention cannot lose it, and a
 restart does not read far."""
+_LOOK_EVERY = 2.0
+"""Seconds between two looks at what is open, while there is nothing to ask."""
 _MOST_REFERENCES = 1_000
 """Anybody may name one: the oldest are forgotten first."""
 
@@ -86,6 +89,7 @@ class RestLoop:
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _waiting: list[asyncio.Future[Done]] = field(default_factory=list)
     _references: dict[str, None] = field(default_factory=dict, repr=False)
+    _late: LateOpens = field(default_factory=LateOpens)
     _told_at: float = -inf
     _backoff: Backoff = field(default_factory=Backoff)
     _budget: Budget = field(init=False)
@@ -132,8 +136,15 @@ class RestLoop:
         """Wait for the time of the next round, or for who asks; after a failure, for the time."""
         if self._backoff.failures:
             await self.patience.pause(pause)
-        else:
-            await self.patience.wait(self._wanted.wait(), _now() + pause)
+            return
+        until = _now() + pause
+        while _now() < until and not (self.patience.stopped or self._is_wanted()):
+            await self.patience.wait(self._wanted.wait(), min(until, _now() + _LOOK_EVERY))
+
+    def _is_wanted(self) -> bool:
+        return self._wanted.is_set() or (
+            self.rest.looks_up and self._late.are_among(self.known().opens)
+        )
 
     async def _round(self, http: aiohttp.ClientSession) -> float:
         """Ask one round; return the seconds until the next."""
@@ -151,6 +162,7 @@ class RestLoop:
         else:
             self.metrics.rounds["whole" if done.whole else "partial"].inc()
         if done.whole:
+            self._late.asked(known, is_of_a_connection=bool(waiting))
             for reference in known.references:
                 self._references.pop(reference, None)
         await self._tell(done, waiting)

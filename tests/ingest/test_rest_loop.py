@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import pytest
@@ -41,7 +41,7 @@ from ingest.metrics import Metrics
 from ingest.probes import Progress
 from ingest.rest_loop import RestLoop
 from ingest.turns import Turn
-from schemas.records import Kind, Raw, Recovered, Via
+from schemas.records import Kind, OpenEntity, Raw, Recovered, Via
 from tests.ingest.test_supervision import MemoryLog
 
 TOO_LONG = 2000
@@ -433,3 +433,26 @@ async def test_requests_and_rounds_are_counted_by_what_came_of_them(server: Serv
 def _value(counter: Counter) -> float:
     (family,) = counter.collect()
     return next(each.value for each in family.samples if each.name.endswith("_total"))
+
+
+async def test_what_is_open_too_late_for_a_connection_s_round_is_asked_about_at_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest_loop, "_LOOK_EVERY", 0.001)
+    opens: tuple[OpenEntity, ...] = ()
+    async with running(server) as it:
+        it.loop.rest = replace(it.loop.rest, looks_up=True)
+        it.loop.known = lambda: Known(now=1_000, cursor=None, opens=opens)
+        assert await it.round()
+        following = it.loop.following()
+        opens = (
+            OpenEntity(
+                provider="p",
+                account="main",
+                entity_kind="trade",
+                entity_id="t1",
+                status="pending",
+                since=999,
+            ),
+        )
+        assert (await asyncio.wait_for(following, 5)).whole
