@@ -5,7 +5,7 @@ BIN := .venv/bin
 say := printf 'penstock: %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo chaos test portability brokers lint bench reference lock help
+.PHONY: setup demo outages chaos test portability brokers lint bench reference lock help
 
 setup: .venv/.made ## make .venv with the penstock command
 	@:
@@ -22,8 +22,13 @@ setup: .venv/.made ## make .venv with the penstock command
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup ## every provider through a real Kafka, live (SECONDS=20 ends with a reconciliation; KILL_PROCESSOR=1; STACK=docker)
-	@$(BIN)/penstock demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(filter-out 0,$(KILL_PROCESSOR)),--kill-processor)
+demo: setup ## every provider through a real Kafka, live (SECONDS=20 ends with a reconciliation; KILL_PROCESSOR=1 KILL_INGEST=1 DISCONNECTS=1 OUTAGE=15; STACK=docker)
+	@$(BIN)/penstock demo $(if $(SECONDS),--seconds $(SECONDS)) $(if $(filter-out 0,$(KILL_PROCESSOR)),--kill-processor) \
+	  $(if $(filter-out 0,$(KILL_INGEST)),--kill-ingest) $(if $(filter-out 0,$(DISCONNECTS)),--disconnects) $(if $(OUTAGE),--outage $(OUTAGE))
+
+outages: setup ## the broker away for a minute, then for two and a half, beside disconnects and kills
+	@$(BIN)/penstock demo --seconds 120 --rate 15 --disconnects --kill-ingest --outage 60
+	@$(BIN)/penstock demo --seconds 300 --rate 15 --disconnects --kill-ingest --outage 150
 
 chaos: setup ## kill, freeze and starve all of it, then count every fact and cent (MINUTES=10 SEED=1)
 	@$(BIN)/penstock chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -18,6 +18,8 @@ from penstock.supervisor import TRIES, Supervised, supervised
 _PYTHON: Final = (sys.executable, "-m")
 _SECONDS: Final = 30.0
 """How long a twin may take to start, or to finish its sentence."""
+_LAST_WORDS: Final = 90.0
+"""How long it may try to deliver what nobody takes at once."""
 _LOOK_AGAIN: Final = 0.05
 _REFERENCE_KEY: Final = "penstock-demo-reference-key-0123456789"
 
@@ -68,8 +70,12 @@ class Cast:
         self.twins.append(twin)
         self.books.append(book)
 
-    def start_ingest(self, provider: str, settings: Path) -> Supervised:
+    def start_ingest(
+        self, provider: str, settings: Path, webhooks: str | None = None
+    ) -> Supervised:
+        """Start the process of a provider; ``webhooks`` is its door's own address."""
         command = [*_PYTHON, "ingest", "--settings", str(settings), "--provider", provider]
+        command += ["--webhooks", webhooks] if webhooks else []
         name = f"ingest of {provider}"
         ingest = supervised(name, command, self._log(f"ingest-{provider}"), self.leash)
         ingest.tries = self.tries
@@ -89,9 +95,18 @@ class Cast:
 
     def quiet(self) -> None:
         """Let the twins finish their sentence, and say nothing new."""
-        for told in self.introductions:
-            answer = httpx.post(f"{told['control_url']}/twin/quiet", timeout=_SECONDS)
-            answer.raise_for_status()
+        for number in range(len(self.twins)):
+            self.order(number, "quiet", within=_LAST_WORDS)
+
+    def order(self, number: int, name: str, within: float = _SECONDS, **arguments: object) -> None:
+        """Give one of the twins an order of its control; return once it is obeyed."""
+        control = self.introductions[number]["control_url"]
+        answer = httpx.post(f"{control}/twin/{name}", json=arguments, timeout=within)
+        answer.raise_for_status()
+
+    def is_ready(self) -> bool:
+        """Return whether every ingest process follows all of its feeds."""
+        return all(map(_is_ready, self.ingest.values()))
 
     def stop_programs(self) -> None:
         for each in self.programs():
@@ -113,6 +128,14 @@ def assembled(directory: Path, *, tries: int = TRIES) -> Iterator[Cast]:
         for twin in everybody.twins:
             twin.stop()
         leash.close()
+
+
+def _is_ready(program: Supervised) -> bool:
+    told = program.told("address")
+    try:
+        return bool(told and httpx.get(f"http://{told['address']}/health/ready").is_success)
+    except httpx.TransportError:
+        return False
 
 
 def _told(speaker: Supervised, wanted: str) -> Introduction:

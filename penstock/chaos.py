@@ -16,7 +16,6 @@ from random import Random
 from time import monotonic, sleep
 from typing import Final
 
-import httpx
 from rich.console import Console
 from rich.live import Live
 
@@ -248,8 +247,7 @@ def _settle(wish: Wish, stage: Stage, console: Console) -> None:
     """Undo what lasts, let the twins finish, and wait until everything is read."""
     console.print("all acts are over: draining", style="dim")
     stage.settle()
-    ingest = stage.cast.ingest.values()
-    _await(lambda: all(map(_is_ready, ingest)), stage, _START, "ingest is not ready")
+    _await(stage.cast.is_ready, stage, _START, "ingest is not ready")
     stage.cast.quiet()
     with Lag(stage.stack.connection, _GROUP, wish.providers) as lag:
         still = _Still(lag, len(stage.cast.twins))
@@ -273,14 +271,6 @@ class _Still:
         before, self._records = self._records, sum(self._lag.ends().values())
         self._since = monotonic()
         return self._records <= before + self._accounts and self._lag.behind() == 0
-
-
-def _is_ready(program: Supervised) -> bool:
-    told = program.told("address")
-    try:
-        return bool(told and httpx.get(f"http://{told['address']}/health/ready").is_success)
-    except httpx.TransportError:
-        return False
 
 
 def _judge(wish: Wish, stage: Stage) -> Verdict:

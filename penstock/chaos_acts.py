@@ -27,8 +27,10 @@ class Stage:
 
     cast: Cast
     stack: Stack
-    room: StateRoom
-    add_worker: Callable[[], object]
+    room: StateRoom | None = None
+    """The disk of the stores; None: it is nobody's to harm."""
+    add_worker: Callable[[], object] | None = None
+    """None: there are as many as there are."""
     done: Counter[Act] = field(default_factory=Counter)
     kills: int = 0
     """Processes that ran and got a ``kill -9``."""
@@ -98,6 +100,8 @@ class Stage:
 
     def scale(self, timed: Timed) -> str | None:
         workers = self.cast.processors
+        if self.add_worker is None:
+            return "nobody to add"
         if len(workers) < MOST_WORKERS:
             while len(workers) < MOST_WORKERS:
                 self.add_worker()
@@ -108,6 +112,10 @@ class Stage:
             # One that is frozen hears it only now.
             leaving.child.signal(signal.SIGCONT)
             self._later.append((timed.at + _LEAVE_WITHIN, leaving.stop))
+        return None
+
+    def disconnect(self, timed: Timed) -> str | None:
+        self.cast.order(int(timed.pick * len(self.cast.twins)), "drop")
         return None
 
     def take_broker(self, timed: Timed) -> str | None:
@@ -132,16 +140,16 @@ class Stage:
     # ---- the stores of ``state`` ----------------------------------------------------------
 
     def fill(self, timed: Timed) -> str | None:
+        if self.room is None or not self.room.stores():
+            return "no stores"
         if self.room.refusal:
             return self.room.refusal
-        if not self.room.stores():
-            return "no stores"
         self.room.fill()
         self._after(timed, self.room.clear)
         return None
 
     def damage(self, timed: Timed) -> str | None:
-        stores = self.room.stores()
+        stores = self.room.stores() if self.room else []
         if not stores:
             return "no stores"
         self._kill(self.cast.processors)
@@ -158,6 +166,7 @@ _DOES: Final[Mapping[Act, Callable[[Stage, Timed], str | None]]] = {
     Act.FREEZE_WORKER: Stage.freeze_worker,
     Act.SCALE: Stage.scale,
     Act.KILL_INGEST: Stage.kill_ingest,
+    Act.DISCONNECT: Stage.disconnect,
     Act.KILL_BROKER: Stage.take_broker,
     Act.STOP_BROKER: Stage.take_broker,
     Act.FILL_DISK: Stage.fill,

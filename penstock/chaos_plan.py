@@ -15,6 +15,7 @@ class Act(StrEnum):
     FREEZE_WORKER = "SIGSTOP of a worker for longer than its session, then SIGCONT"
     SCALE = "workers 1 to 3, or 3 to 1"
     KILL_INGEST = "kill -9 of ingest"
+    DISCONNECT = "a provider cuts every connection"
     KILL_BROKER = "SIGKILL of the broker"
     STOP_BROKER = "SIGTERM of the broker"
     FILL_DISK = "full disk under state"
@@ -71,6 +72,7 @@ STREAMS: Final = (
     # One that was killed needs some 9 s to come back.
     Stream({Act.KILL_BROKER: 1, Act.STOP_BROKER: 1}, pause=(40, 70)),
     Stream({Act.FILL_DISK: 1}, pause=(40, 80)),
+    Stream({Act.DISCONNECT: 1}, pause=(4, 12)),
 )
 IN_HASTE: Final = (0.5, 4.0)
 LASTS: Final[Mapping[Act, tuple[float, float]]] = {

@@ -5,10 +5,8 @@ books say at the end whether everything that they told is on ``events``, once.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic, sleep, time
 from typing import Final
 
@@ -17,9 +15,13 @@ from rich.live import Live
 
 from penstock import demo_view
 from penstock.cast import Cast, Role, assembled
-from penstock.demo_settings import write_settings
+from penstock.chaos_acts import Stage
+from penstock.demo_plan import planned
+from penstock.demo_settings import takes_webhooks, write_settings
+from penstock.demo_wish import Wish
 from penstock.errors import OperatorError
 from penstock.lag import Lag
+from penstock.ports import LOOPBACK, free
 from penstock.preparation import prepare
 from penstock.reconcile import Reconciliation, read_books, reconcile
 from penstock.scrape import Counts
@@ -29,22 +31,13 @@ from penstock.watch import Watch
 
 _TICK: Final = 0.25
 _LINE_EVERY: Final = 2.0
-_DRAIN: Final = 30.0
+_DRAIN: Final = 60.0
 """Seconds that what was told may take to be visible."""
+_READY: Final = 60.0
+"""Seconds that ingest may take to follow every feed again."""
+_READ_BACK: Final = 150.0
+"""Seconds that what was missed may take to be read back: rounds of REST are polite."""
 _ACCOUNT: Final = "main"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the demo is to do."""
-
-    directory: Path
-    providers: Sequence[str]
-    seconds: float | None
-    """After the first event; None: until it is interrupted."""
-    kill_processor: bool
-    rate: float
-    """Facts a second and provider."""
 
 
 def run(wish: Wish, console: Console) -> Reconciliation:
@@ -65,15 +58,10 @@ def run(wish: Wish, console: Console) -> Reconciliation:
         watch = at_the_end.enter_context(
             Watch(stack.connection, stack.registry_url, wish.providers)
         )
-        _play(wish, cast, watch, console)
-        cast.quiet()
-        _drain(wish, cast, stack)
-        return reconcile(
-            read_books(cast.books),
-            stack.connection,
-            stack.registry_url,
-            wish.providers,
-        )
+        stage = Stage(cast, stack)
+        _play(wish, stage, watch, console)
+        _settle(stage)
+        return _read_back(wish, stage, console)
 
 
 def _start_programs(wish: Wish, cast: Cast, stack: Stack) -> None:
@@ -82,35 +70,39 @@ def _start_programs(wish: Wish, cast: Cast, stack: Stack) -> None:
         stack.bootstrap_servers,
         stack.registry_url,
         cast.introductions,
+        webhooks=True,
     )
-    for name in wish.providers:
-        cast.start_ingest(name, settings)
+    ports = free(len(wish.providers))
+    for number, (name, port) in enumerate(zip(wish.providers, ports, strict=True)):
+        door = f"{LOOPBACK}:{port}"
+        if takes_webhooks(cast.introductions[number]):
+            cast.order(number, "webhooks", url=f"http://{door}/webhooks/{name}/{_ACCOUNT}")
+        cast.start_ingest(name, settings, door)
     cast.start_processor("processors", settings)
 
 
 # ---- the play -------------------------------------------------------------------------
 
 
-def _play(wish: Wish, cast: Cast, watch: Watch, console: Console) -> None:
-    """Show what happens until the time is over, or somebody interrupts."""
-    began = monotonic()
-    killed = not wish.kill_processor
+def _play(wish: Wish, stage: Stage, watch: Watch, console: Console) -> None:
+    """Do what was wished and show what happens, until time is over or somebody interrupts."""
+    cast, began, shown = stage.cast, monotonic(), 0.0
+    acts = list(planned(wish))
     counts = {each.child.name: Counts() for each in cast.programs()}
-    shown = 0.0
     with ExitStack() as at_the_end:
         live = _live(console)
         if live:
             at_the_end.enter_context(live)
         while not _is_over(wish, watch):
+            now = _since_the_first(watch)
+            while acts and acts[0].at <= now:
+                stage.perform(acts.pop(0))
+            stage.tend(now)
             for each in cast.programs():
-                each.tend()
                 _count(counts, each)
-            if not killed and _half_over(wish, watch):
-                cast.processors[0].kill()
-                killed = True
             rows = [_row(cast, counts, watch, name) for name in wish.providers]
             if live:
-                live.update(demo_view.table(rows, list(watch.last), _note(wish, cast)))
+                live.update(demo_view.table(rows, list(watch.last), _note(wish, stage)))
             elif monotonic() > shown + _LINE_EVERY:
                 shown = monotonic()
                 for row in rows:
@@ -125,13 +117,12 @@ def _live(console: Console) -> Live | None:
 
 
 def _is_over(wish: Wish, watch: Watch) -> bool:
-    if wish.seconds is None or watch.first_at is None:
-        return False
-    return time() > watch.first_at + wish.seconds
+    return wish.seconds is not None and _since_the_first(watch) > wish.seconds
 
 
-def _half_over(wish: Wish, watch: Watch) -> bool:
-    return watch.first_at is not None and time() > watch.first_at + (wish.seconds or 20) / 2
+def _since_the_first(watch: Watch) -> float:
+    """Return the seconds since the first event was visible; 0 before it is."""
+    return 0.0 if watch.first_at is None else time() - watch.first_at
 
 
 def _count(counts: Mapping[str, Counts], program: Supervised) -> None:
@@ -157,13 +148,41 @@ def _row(cast: Cast, counts: Mapping[str, Counts], watch: Watch, name: str) -> d
     )
 
 
-def _note(wish: Wish, cast: Cast) -> str:
-    restarts = sum(each.restarts for each in cast.programs())
-    again = f", {restarts} started again" if restarts else ""
-    return f"logs, settings and books: {wish.directory}{again}; Ctrl-C ends everything"
+def _note(wish: Wish, stage: Stage) -> str:
+    done = "".join(f", {act}: {times}" for act, times in stage.done.items())
+    return f"logs, settings and books: {wish.directory}{done}; Ctrl-C ends everything"
 
 
 # ---- the end --------------------------------------------------------------------------
+
+
+def _settle(stage: Stage) -> None:
+    """Undo what lasts, wait until every feed is followed, and let the twins finish."""
+    stage.settle()
+    limit = monotonic() + _READY
+    while not stage.cast.is_ready():
+        if monotonic() > limit:
+            raise OperatorError(
+                f"ingest is not ready after {_READY:.0f} s: see {stage.cast.directory}"
+            )
+        stage.tend(0.0)
+        sleep(_TICK)
+    stage.cast.quiet()
+
+
+def _read_back(wish: Wish, stage: Stage, console: Console) -> Reconciliation:
+    """Return the books against the topics, once nothing that can be had is outstanding."""
+    books, limit = read_books(stage.cast.books), monotonic() + _READ_BACK
+    stack = stage.stack
+    while True:
+        _drain(wish, stage.cast, stack)
+        found = reconcile(
+            books, stack.connection, stack.registry_url, wish.providers, is_settled=True
+        )
+        if not found.outstanding or monotonic() > limit:
+            return found
+        console.print(f"{len(found.outstanding)} facts are still to be read back", style="dim")
+        sleep(_LINE_EVERY)
 
 
 def _drain(wish: Wish, cast: Cast, stack: Stack) -> None:

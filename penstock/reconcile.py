@@ -22,6 +22,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from fastavro import parse_schema, schemaless_reader
 
 from ingest.feeds import feed_of
+from penstock.read_back import ReadBack
 from penstock.readings import READINGS
 from penstock.readings.telling import Expected, Telling
 from penstock.topic_reader import whole
@@ -33,6 +34,9 @@ _NAME_BYTES: Final = 5
 _SHOWN: Final = 5
 """Differences that are worth telling one by one."""
 
+
+_DELIVERED: Final = ("webhook", "forged webhook", "old webhook")
+_PATHS: Final = ("socket", "webhook", "poll", "backfill", "witnesses", "holes", "missed")
 
 Holes = Mapping[tuple[str, str, str], list[tuple[float, float]]]
 """Provider, account and channel → from and to of each hole, in seconds since the epoch."""
@@ -79,12 +83,17 @@ class Reconciliation:
     missed: int
     """Facts of which no frame reached raw: told while we were away, and ``coverage`` says so."""
     lost: tuple[str, ...]
-    """Ids of facts that ``events`` lacks: raw holds them, or they lie in no hole."""
+    """Ids of facts that ``events`` lacks: raw holds them, or they lie in no hole, or they are
+    outstanding."""
     twice: tuple[str, ...]
     invented: tuple[str, ...]
     """Ids on ``events`` that nobody told."""
     different: tuple[str, ...]
     """Facts whose status, amounts or currencies differ: what, expected and found."""
+    outstanding: tuple[str, ...]
+    """Ids of facts that nobody heard and the provider tells again, of a run that has settled."""
+    by_path: Mapping[str, Counter[str]] = field(repr=False)
+    """Provider → path → facts that it brought first; ``witnesses``, ``holes`` and ``missed``."""
     acknowledged: Collection[str] = field(repr=False)
     """Ids of facts that raw holds."""
 
@@ -101,10 +110,17 @@ class Reconciliation:
             f"damaged={self.damaged} rejected={self.rejected} missed={self.missed}"
         )
 
+    def paths(self) -> Iterator[str]:
+        """Yield a line for each provider: which paths brought its facts, and what was missed."""
+        for provider, counts in sorted(self.by_path.items()):
+            told = "  ".join(f"{name} {counts[name]:>5}" for name in _PATHS)
+            yield f"{provider:<9} {told}"
+
     def complaints(self) -> Iterator[str]:
         """Yield a few lines about each thing that does not hold."""
         wrong = {
-            "lost": self.lost,
+            "not read back": self.outstanding,
+            "lost": tuple(one for one in self.lost if one not in self.outstanding),
             "told twice": self.twice,
             "on events, told by nobody": self.invented,
             "different": self.different,
@@ -137,7 +153,10 @@ class Books:
             return
         expected = READINGS[told.provider](told)
         self.facts.setdefault(expected.event_id, expected)
-        self.moments.setdefault(expected.event_id, []).append(told.told_at)
+        moments = self.moments.setdefault(expected.event_id, [])
+        # A hole is one of the socket: a delivery that nobody takes lies in none.
+        if not moments or told.fault not in _DELIVERED:
+            moments.append(told.told_at)
         frames = self.frames.setdefault(expected.event_id, set())
         if told.sha256:
             frames.add(told.sha256)
@@ -169,9 +188,11 @@ def reconcile(  # noqa: PLR0913 - where to look, and two ways to look closer
     *,
     see: Callable[[int, Mapping[str, Any]], None] = lambda _partition, _event: None,
     decoder: Decoder = by_confluent,
+    is_settled: bool = False,
 ) -> Reconciliation:
     """Read raw, events and rejected as they are now, and hold them against the books.
 
+    ``is_settled``: all that a provider tells again had the time to be read back.
     ``see`` is shown every event with its partition, in the order of each partition.
     """
     kept = kept_frames(kafka, providers)
@@ -179,6 +200,7 @@ def reconcile(  # noqa: PLR0913 - where to look, and two ways to look closer
     found: Counter[str] = Counter()
     readings: Counter[str] = Counter()
     different: list[str] = []
+    by_path: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for partition, event in placed_events(kafka, registry_url, decoder):
         see(partition, event)
         event_id = event["id"]
@@ -186,25 +208,48 @@ def reconcile(  # noqa: PLR0913 - where to look, and two ways to look closer
             readings[event_id] += 1
             continue
         found[event_id] += 1
+        by_path[event["provider"]][event["via"]] += 1
         if found[event_id] == 1 and (expected := books.facts.get(event_id)):
             different += _differences(expected, event)
     unheard = books.facts.keys() - acknowledged.keys() - found.keys()
-    told_in_no_hole = uncovered(unheard, books, holes(kafka, registry_url, decoder))
+    known_holes = holes(kafka, registry_url, decoder)
+    told_in_no_hole = uncovered(unheard, books, known_holes)
+    missing = unheard - told_in_no_hole
+    outstanding = _outstanding(missing, books, known_holes, found) if is_settled else set()
+    for provider, _, _ in _channels(known_holes):
+        by_path[provider]["holes"] += 1
+    for event_id in missing - outstanding:
+        by_path[event_id.partition("/")[0]]["missed"] += 1
+    for _, witness in _decoded(kafka, registry_url, topics.WITNESSES, decoder):
+        by_path[witness["provider"]]["witnesses"] += 1
     return Reconciliation(
         told=len(books.facts),
         published=found.total(),
         duplicates=sum(acknowledged.values()) - len(acknowledged),
         damaged=sum(kept[frame] for frame in books.damaged),
         rejected=sum(1 for _ in whole(kafka, topics.REJECTED)),
-        missed=len(unheard) - len(told_in_no_hole),
-        lost=tuple(sorted((acknowledged.keys() - found.keys()) | told_in_no_hole)),
+        missed=len(missing - outstanding),
+        lost=tuple(sorted((acknowledged.keys() - found.keys()) | told_in_no_hole | outstanding)),
         twice=tuple(
             sorted(event_id for event_id, times in (found + readings).items() if times > 1)
         ),
         invented=tuple(sorted(found.keys() - books.facts.keys())),
         different=tuple(sorted(different)),
+        outstanding=tuple(sorted(outstanding)),
+        by_path=by_path,
         acknowledged=acknowledged.keys(),
     )
+
+
+def _channels(known: Holes) -> Iterator[tuple[str, str, str]]:
+    return (channel for channel, spans in known.items() for _ in spans)
+
+
+def _outstanding(
+    missing: Collection[str], books: Books, known: Holes, found: Collection[str]
+) -> set[str]:
+    ends = {event_id: _end(books.moments[event_id][0], event_id, known) for event_id in missing}
+    return set(ReadBack(books.facts, books.moments).outstanding(ends, found))
 
 
 def kept_frames(kafka: Connection, providers: Iterable[str]) -> Counter[str]:
@@ -250,9 +295,17 @@ def uncovered(unheard: Collection[str], books: Books, holes: Holes) -> set[str]:
 
 
 def _lies_in(moment: float, event_id: str, holes: Holes) -> bool:
+    return any(begin <= moment <= end for begin, end in _of_its_channel(event_id, holes))
+
+
+def _end(moment: float, event_id: str, holes: Holes) -> float:
+    """Return when the hole that this moment lies in was over."""
+    return max(end for begin, end in _of_its_channel(event_id, holes) if begin <= moment <= end)
+
+
+def _of_its_channel(event_id: str, holes: Holes) -> list[tuple[float, float]]:
     provider, account, *_ = event_id.split("/")
-    channel = (provider, account, feed_of(provider, account).route)
-    return any(begin <= moment <= end for begin, end in holes.get(channel, ()))
+    return holes.get((provider, account, feed_of(provider, account).route), [])
 
 
 def _decoded(

@@ -72,6 +72,7 @@ class AssetPay:
             "api_secret": API_SECRET,
             "trade_url": TRADE_URL,
             "webhook_key": API_SECRET,
+            "webhook": "tee = true",
         }
 
     def orders(self) -> Orders:

@@ -4,10 +4,11 @@ https://github.com/Paymium/api-documentation
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from penstock.readings.telling import Expected, Telling
+from penstock.readings.telling import Again, Expected, Shown, Telling
 
 # Type of the books → payload, and field of the payload → (words for the amount, currency).
 _PAYLOAD: Final = {
@@ -30,6 +31,41 @@ _FIELDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "payment": {"amount": ("payment_amount", "currency"), "crypto": ("btc_amount", "btc")},
 }
 
+_RANK: Final[Mapping[str, Mapping[str, int]]] = {
+    "order": {
+        "pending_execution": 0,
+        "pending": 1,
+        "pending_collection": 1,
+        "authorized": 2,
+        "processing": 2,
+        "active": 2,
+        "filled": 4,
+        "executed": 4,
+        "canceled": 4,
+        "expired": 4,
+    },
+    "payment": {
+        "pending_payment": 0,
+        "processing": 1,
+        "paid": 2,
+        "error": 2,
+        "expired": 2,
+        "btc_forwarded": 3,
+    },
+}
+_PARTLY_FILLED: Final = 3
+_FINAL: Final = {"order": 4, "payment": 2}
+# Lists of a run's length: recent orders and transfers, a week of trades. An order carries all
+# that it booked; a payment is known by its uuid alone.
+_AGAIN: Final = {
+    "order": Again(Shown.STANDING),
+    "transfer": Again(Shown.STANDING),
+    "account_operation": Again(Shown.EACH),
+    "trade": Again(Shown.EACH),
+    "payment": Again(Shown.KNOWN),
+}
+_EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00Z")
+
 
 def expected(told: Telling) -> Expected:
     # A transfer is an order to Paymium, and has the identity of one.
@@ -41,7 +77,26 @@ def expected(told: Telling) -> Expected:
         payload=_PAYLOAD[told.type],
         status=told.status,
         amounts=_moved(told) if told.type == "transfer" else _amounts(told),
+        entity=f"paymium/{account}/{kind}/{told.entity}" if kind in _RANK else "",
+        order_key=(version := _version(kind, told), rank := _rank(kind, told.status, version)),
+        is_final=rank >= _FINAL.get(kind, 0),
+        again=_AGAIN[told.type],
     )
+
+
+def _version(kind: str, told: Telling) -> tuple[int, ...]:
+    """Return when it changed, in µs, and of an order the traded satoshis."""
+    if kind not in _RANK:
+        return ()
+    since = datetime.fromisoformat(told.key[2]) - _EPOCH
+    traded = Decimal(told.money["traded_btc"] if kind == "order" else 0)
+    return since // timedelta(microseconds=1), int(traded.scaleb(8))
+
+
+def _rank(kind: str, status: str, version: tuple[int, ...]) -> int:
+    if status == "active" and version[1]:
+        return _PARTLY_FILLED
+    return _RANK.get(kind, {}).get(status, 0)
 
 
 def _amounts(told: Telling) -> Mapping[str, tuple[Decimal, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from penstock.readings.telling import Expected, Telling
+from penstock.readings.telling import Again, Expected, Shown, Telling
 
 _PAYLOAD: Final = {"commerce": "purchase", "invoice": "invoice", "invoice_payment": "payment"}
 _FIELDS: Final = ("amount", "paid", "remaining", "total")
@@ -27,6 +27,10 @@ _RANK: Final = {
 }
 
 
+# https://docs-alpha.pepay.io/api-reference/events/list-events
+_LISTED: Final = Again(Shown.EACH)
+
+
 def expected(told: Telling) -> Expected:
     payload = _PAYLOAD[told.type.partition(".")[0]]
     currency = told.money.get("currency", "").upper()
@@ -39,6 +43,7 @@ def expected(told: Telling) -> Expected:
         amounts=amounts,
         entity=f"pepay/{told.account}/{payload}/{told.entity}",
         order_key=((int(ms), int(n)), _RANK[told.status]),
+        again=_LISTED,
         posted=_posted(payload, told.status, amounts),
     )
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from penstock.readings.telling import Expected, Telling
+from penstock.readings.telling import Again, Expected, Shown, Telling
 
 _PAYLOAD: Final = {
     "trade": "market_trade",
@@ -42,6 +42,9 @@ _RANK: Final = {
     "confirmed": 3,
     "failed": 3,
 }
+_ORDERS: Final = ("order", "order_update")
+_ROWS: Final = 50
+"""No page says how far back its lists reach, or whether they have an end: assumed."""
 _FINAL: Final = ("deposit_confirmed", "referral_bonus")
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00Z")
 
@@ -56,6 +59,7 @@ def expected(told: Telling) -> Expected:
         amounts=dict(_amounts(told.type, told.money)),
         entity=_entity(told) if payload in {"order", "transfer"} else "",
         order_key=((since // timedelta(microseconds=1),), _rank(told)),
+        again=_again(told),
     )
 
 
@@ -73,6 +77,17 @@ def _status(told: Telling) -> str:
 def _entity(told: Telling) -> str:
     kind = "withdrawal" if told.type.startswith("withdraw_") else told.type
     return f"satoriex/{told.account}/{_ENTITY.get(kind, kind)}/{told.entity}"
+
+
+def _again(told: Telling) -> Again | None:
+    """Return which list of REST shows it; fills, bonuses, outcomes and words are on none."""
+    if told.type == "trade":
+        return Again(Shown.EACH, f"{told.account}/trades/{told.entity}", _ROWS)
+    if told.type in _ORDERS:
+        return Again(Shown.STANDING, f"{told.account}/orders", _ROWS)
+    if told.type == "deposit_confirmed" or told.type.startswith("withdraw_"):
+        return Again(Shown.STANDING, f"{told.account}/transactions", _ROWS)
+    return None
 
 
 def _rank(told: Telling) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -26,6 +27,29 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True):
     """The provider's words for amounts → its digits; for currencies → their names."""
     sha256: str | None
     """Of the frame's bytes, hex; None if nobody listened."""
+    fault: str | None = None
+    """In what else than the usual way it was told; ``webhook`` for each try of a delivery."""
+
+
+class Shown(StrEnum):
+    """What a provider shows to whoever asks later."""
+
+    EACH = "each"
+    """Every change."""
+    STANDING = "standing"
+    """How the entity stands: what came and went in between is never told again."""
+    KNOWN = "known"
+    """How it stands, to who has its id: what is open is looked up, and nothing is listed."""
+
+
+class Again(NamedTuple):
+    """How a fact is told again."""
+
+    shown: Shown
+    page: str = ""
+    """The list that it is on, where that has an end."""
+    rows: int | None = None
+    """How many rows of the list can be relied on; None: more than a run has."""
 
 
 class Expected(NamedTuple):
@@ -44,5 +68,9 @@ class Expected(NamedTuple):
     place among them is not judged."""
     order_key: tuple[tuple[int, ...], int] = ((), 0)
     """Version and rank of the status; of two facts the larger one is newer."""
+    is_final: bool = False
+    """Whether its entity is not looked up any more. Asked only of what is told as ``KNOWN``."""
+    again: Again | None = None
+    """None: it is told once, to who listens."""
     posted: Mapping[str, tuple[Decimal, str]] = MappingProxyType({})
     """Line of a ledger → amount and currency, where a ledger posts this status."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from penstock.readings.telling import Expected, Telling
+from penstock.readings.telling import Again, Expected, Shown, Telling
 
 _FIELDS: Final = {
     "fiatAmount": ("fiat", "fiatCurrency"),
@@ -28,6 +28,8 @@ _RANK: Final = {
     "REFUNDED": 5,
 }
 _POSTED: Final = {"COMPLETED": ("paid", "crypto"), "REFUNDED": ("paid",)}
+# https://docs.transak.com/reference/get-orders
+_LISTED: Final = Again(Shown.STANDING)
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00Z")
 
 
@@ -46,6 +48,7 @@ def expected(told: Telling) -> Expected:
         amounts=amounts,
         entity=f"transak/{told.account}/conversion/{order_id}",
         order_key=((since // timedelta(microseconds=1),), _RANK[status]),
+        again=_LISTED,
         posted=_posted(told, amounts),
     )
 

@@ -16,13 +16,13 @@ LAST = re.compile(
 )
 
 
-def demo(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def demo(directory: Path, *options: str, within: float = 230) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [PENSTOCK, "demo", "--directory", str(directory), *options],
         capture_output=True,
         text=True,
         check=False,
-        timeout=230,
+        timeout=within,
         env={"PATH": os.environ["PATH"], "HOME": str(directory.parent)},
     )
 
