@@ -7,6 +7,7 @@ books say at the end whether everything that they told is on ``events``, once.
 import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from time import monotonic, sleep, time
 from typing import Final
 
@@ -31,7 +32,7 @@ from penstock.watch import Watch
 
 _TICK: Final = 0.25
 _LINE_EVERY: Final = 2.0
-_DRAIN: Final = 60.0
+_DRAIN: Final = 120.0
 """Seconds that what was told may take to be visible."""
 _READY: Final = 60.0
 """Seconds that ingest may take to follow every feed again."""
@@ -96,7 +97,8 @@ def _play(wish: Wish, stage: Stage, watch: Watch, console: Console) -> None:
         while not _is_over(wish, watch):
             now = _since_the_first(watch)
             while acts and acts[0].at <= now:
-                stage.perform(acts.pop(0))
+                # One that had to wait lasts as long as it was meant to.
+                stage.perform(replace(acts.pop(0), at=now))
             stage.tend(now)
             for each in cast.programs():
                 _count(counts, each)
