@@ -12,7 +12,6 @@ from time import monotonic
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from schemas.codec import raw_headers
 from schemas.records import Raw
@@ -66,6 +65,7 @@ class Partition:
         self._sent: Batch | None = None
         self._more = asyncio.Event()
         self._sending = asyncio.create_task(self._send())
+        self._sending.add_done_callback(self._ended)
 
     def append(self, raw: Raw) -> asyncio.Future[object]:
         """Return what is done once every in-sync replica has the record."""
@@ -82,15 +82,14 @@ class Partition:
             await self._more.wait()
             self._more.clear()
             while self._gathered:
-                self._sent = batch = self._gathered.popleft()
-                try:
-                    await self._delivered(batch)
-                except KafkaError as error:
-                    if not batch.acknowledged.done():
-                        batch.acknowledged.set_exception(error)
-                    return
-                if not batch.acknowledged.done():
-                    batch.acknowledged.set_result(None)
+                self._sent = self._gathered.popleft()
+                await self._delivered(self._sent)
+                self._sent.acknowledged.set_result(None)
+
+    def _ended(self, sending: asyncio.Task[None]) -> None:
+        """Say of the batch that was on its way what ended the sending, expected or not."""
+        if self._sent and not sending.cancelled() and (error := sending.exception()):
+            self._sent.acknowledged.set_exception(error)
 
     async def _delivered(self, batch: Batch) -> None:
         """Wait for the acknowledgement, and not for room: meanwhile the next one grows."""
