@@ -162,8 +162,14 @@ def _rows(body: bytes) -> tuple[str, list[msgspec.Raw]]:
 
 
 def _snaked(body: bytes) -> bytes:
-    """Return an object with its camelCase names as the page spells all others."""
-    fields = _FIELDS.decode(body)
+    """Return an object with its camelCase names as the page spells all others.
+
+    What is none stays as it is: its route rejects it, and not the rows beside it.
+    """
+    try:
+        fields = _FIELDS.decode(body)
+    except msgspec.MsgspecError:
+        return body
     if all(name.islower() for name in fields):
         return body
     return msgspec.json.encode({_snake(name): fields[name] for name in fields})
