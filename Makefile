@@ -5,7 +5,7 @@ BIN := .venv/bin
 say := printf 'penstock: %s\n'
 
 .DEFAULT_GOAL := help
-.PHONY: setup demo outages chaos test portability brokers lint bench reference lock help
+.PHONY: setup demo outages chaos fuzz test portability brokers lint bench reference lock help
 
 setup: .venv/.made ## make .venv with the penstock command
 	@:
@@ -32,6 +32,9 @@ outages: setup ## the broker away for a minute, then for two and a half, beside 
 
 chaos: setup ## kill, freeze and starve all of it, then count every fact and cent (MINUTES=10 SEED=1)
 	@$(BIN)/penstock chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+fuzz: setup ## damage recorded frames by chance; each part must leave by one door (MINUTES=5 SEED=1 CASE=n ARGS=--help)
+	@$(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(CASE),--case $(CASE)) $(ARGS)
 
 test: setup ## run every test, on a real Kafka and registry
 	@$(BIN)/python -m pytest $(ARGS)

@@ -24,8 +24,6 @@ import msgspec
 import pytest
 from fastavro import parse_schema, schemaless_reader
 from fastavro.types import Schema
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ingest.feeds import FEEDS
 from processors.batch import Batch
@@ -449,19 +447,7 @@ def topics(batch: Batch) -> str:
     return repr((written, batch.facts, batch.entities, batch.channels))
 
 
-# ---- damage -----------------------------------------------------------------------------
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from(["NaN", "-Infinity", "sNaN", "1e400", "-1", "0001-01-01T00:00:00Z"]),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=4,
-)
-
+# ---- a frame as a tree -----------------------------------------------------------------
 
 SOCKETIO = re.compile(rb"4\d[^\[]*")
 """What stands before the JSON of a Socket.IO packet."""
@@ -498,43 +484,6 @@ def places(tree: Tree) -> Iterator[tuple[Tree, str | int]]:
     for key in keys:
         yield tree, key
         yield from places(tree[key])
-
-
-def told_frames(path: Path) -> list[int]:
-    return [number for number, batch in enumerate(played(path)) if batch.events]
-
-
-@by_recording
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(draw=st.data())
-def test_any_one_damaged_field_is_told_or_rejected_and_never_crashes(
-    path: Path, draw: st.DataObject
-) -> None:
-    number = draw.draw(st.sampled_from(told_frames(path)))
-    document, sealed = opened(raw(path, number).value)
-    inside, key = draw.draw(st.sampled_from(list(places(document))))
-    inside[key] = draw.draw(JSON)
-    assert outcomes(play(Batch(Remembered(), 0), raw(path, number, sealed(document))))
-
-
-@by_recording
-@settings(max_examples=200, deadline=None)
-@given(draw=st.data())
-def test_a_frame_cut_or_altered_at_any_byte_never_crashes(path: Path, draw: st.DataObject) -> None:
-    number = draw.draw(st.sampled_from(range(len(lines(path)))))
-    frame = raw(path, number).value
-    at = draw.draw(st.integers(0, len(frame)))
-    put = draw.draw(st.binary(max_size=4))
-    rest = draw.draw(st.sampled_from([b"", frame[at:], frame[at + 1 :]]))
-    assert outcomes(play(Batch(Remembered(), 0), raw(path, number, frame[:at] + put + rest)))
-
-
-@by_recording
-def test_a_frame_nested_too_deep_is_rejected(path: Path) -> None:
-    head, brace, _ = raw(path, 0).value.partition(b"{")
-    alone = play(Batch(Remembered(), 0), raw(path, 0, head + brace + b'"deep":' + b"[" * 100_000))
-    (outcome,) = outcomes(alone)
-    assert "nested too deep" in outcome
 
 
 if __name__ == "__main__":

@@ -103,8 +103,8 @@ def _kept(one: Case, seed: int, number: int) -> Path:
 def _say(console: Console, one: Case, what: str, seed: int, number: int) -> None:
     stem = _kept(one, seed, number)
     told = (
-        f"broken: seed {seed}, case {number}: {one.damaged.kind}"
-        f" at {one.damaged.pointer or 'the frame'} of line {one.number + 1}",
+        f"broken: seed {seed}, case {number}, line {one.number + 1}: {one.damaged.kind}",
+        f"  {one.provider} {one.path.stem}, at {one.damaged.pointer or 'the frame'}",
         f"  {what}",
         f"  bytes: {stem}.bin",
         f"  again: make fuzz SEED={seed} CASE={number}",

@@ -347,11 +347,21 @@ def damaged(chance: Random, frame: bytes, others: Sequence[bytes]) -> Damaged:
         kind = kind if kind in BYTES else chance.choice(tuple(BYTES))
         return Damaged(kind, BYTES[kind](chance, frame, chance.randrange(len(frame) + 1)), None)
     layer = found[-1] if chance.random() < 0.8 else found[0]
-    place = chance.choice(layer.places)
+    return damaged_at(chance, kind, layer, chance.choice(layer.places), others)
+
+
+def damaged_at(
+    chance: Random, kind: str, layer: Layer, place: Place, others: Sequence[bytes]
+) -> Damaged:
+    """Damage a value or member, in a way of ``VALUES`` or ``MEMBERS``."""
     if kind in MEMBERS:
-        document = MEMBERS[kind](chance, layer, place, others)
-        return Damaged(kind, layer.closed(document), None)
+        return Damaged(kind, layer.closed(MEMBERS[kind](chance, layer, place, others)), None)
     value = VALUES[kind](chance, layer.document[place.start : place.end], others)
+    return replaced(kind, layer, place, value)
+
+
+def replaced(kind: str, layer: Layer, place: Place, value: bytes) -> Damaged:
+    """Put a text in place of a value."""
     document = layer.document[: place.start] + value + layer.document[place.end :]
     return Damaged(kind, layer.closed(document), place.pointer)
 

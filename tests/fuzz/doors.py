@@ -31,7 +31,7 @@ _WORDLESS: Final[Mapping[tuple[str, Via, str], str]] = {
 }
 """What may be read and state nothing, and why. An empty array has nothing to state, either."""
 
-_FRAME: Final = "frame rejected"
+FRAME_REJECTED: Final = "frame rejected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Judged:
     @property
     def is_whole(self) -> bool:
         """Whether it was opened."""
-        return not self.doors[_FRAME]
+        return not self.doors[FRAME_REJECTED]
 
 
 def judged(record: Raw) -> Judged:
@@ -98,8 +98,8 @@ def _leave(found: Judged, keys: Keys) -> None:
         raise Broken(f"two parts are called {_twice(pointers)}")
     strangers = (found.events.keys() | found.rejected.keys()) - set(pointers)
     if not pointers and strangers == {""} and not found.events:
-        found.doors[_FRAME] += len(found.rejected[""])
-        if found.doors[_FRAME] != 1:
+        found.doors[FRAME_REJECTED] += len(found.rejected[""])
+        if found.doors[FRAME_REJECTED] != 1:
             raise Broken("a frame was rejected more than once")
         return
     if strangers:
@@ -131,10 +131,18 @@ def _silence(found: Judged, part: Part, keys: Keys) -> str:
     mapper = MAPPERS[provider]
     if part.kind in mapper.silent:
         return "silent"
-    route = mapper.routes[part.kind]
-    statements = list(route.states(route.decoder.decode(part.body), part, keys))
+    route = mapper.routes.get(part.kind)
+    try:
+        statements = (
+            list(route.states(route.decoder.decode(part.body), part, keys)) if route else []
+        )
+    except Exception as error:
+        raise Broken(f"{part.pointer}: cannot be read, and was not rejected") from error
     if not statements:
-        if part.body != b"[]" and (provider, found.record.via, part.kind) not in _WORDLESS:
+        if (
+            b"".join(part.body.split()) != b"[]"
+            and (provider, found.record.via, part.kind) not in _WORDLESS
+        ):
             raise Broken(f"{part.pointer}: {provider} read a {part.kind!r}, and stated nothing")
         return "silent"
     untold = [one for one in statements if not _was_told(found, one)]
