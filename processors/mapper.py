@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from hashlib import sha256
-from hmac import digest
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 
 from processors.errors import InvalidValue, OperatorError
+from schemas.mac import mac
 from schemas.records import Authority, Invoice, Micros, Money, Payload, Raw, Status
 
 W = TypeVar("W")
@@ -110,8 +110,7 @@ class Keys:
         """Return ``<key id>:<HMAC-SHA256>`` of what names a person."""
         if not person:
             return None
-        mac = digest(self.reference, person.encode(), sha256).hex()
-        return f"{self.reference_id}:{mac}"
+        return f"{self.reference_id}:{mac(self.reference, person.encode()).hex()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
