@@ -1,7 +1,7 @@
 """What one transaction writes, gathered into one batch per partition and sent at once."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
@@ -20,8 +20,8 @@ class Outbox:
         self._producer = producer
         self._counts = counts
         self._written_at = written_at
-        self._open: dict[TopicPartition, BatchBuilder] = {}
-        self._full: list[tuple[TopicPartition, BatchBuilder]] = []
+        self._open: dict[tuple[str, int], BatchBuilder] = {}
+        self._full: list[tuple[tuple[str, int], BatchBuilder]] = []
 
     def put(
         self, topic: str, key: str, value: bytes | None, headers: Headers | None = None
@@ -38,13 +38,13 @@ class Outbox:
         headers: Headers | None = None,
     ) -> None:
         """Add a record to a partition; without a value it is a tombstone."""
-        at = TopicPartition(topic, partition)
+        at = topic, partition
         batch = self._open.get(at) or self._begun(at)
         if not self._appended(batch, key, value, headers):
             self._full.append((at, batch))
             self._appended(self._begun(at), key, value, headers)
 
-    def _begun(self, at: TopicPartition) -> BatchBuilder:
+    def _begun(self, at: tuple[str, int]) -> BatchBuilder:
         batch = self._open[at] = self._producer.create_batch()
         return batch
 
@@ -57,11 +57,15 @@ class Outbox:
         )
         return appended is not None
 
+    def _batches(self) -> Iterator[tuple[TopicPartition, BatchBuilder]]:
+        for at, batch in (*self._full, *self._open.items()):
+            yield TopicPartition(*at), batch
+
     async def written(self) -> Mapping[TopicPartition, int]:
         """Send everything; once all is acknowledged, return the offset after it everywhere."""
-        announce(self._producer, self._open)
+        batches = list(self._batches())
+        announce(self._producer, {at for at, _ in batches})
         sent = []
-        batches = [*self._full, *self._open.items()]
         for at, batch in batches:
             batch.close()
             sent.append(await self._producer.send_batch(batch, at.topic, partition=at.partition))

@@ -71,8 +71,12 @@ def cloud_event_headers(event: Event) -> Headers:
 
 def _rfc3339(time: Micros) -> bytes:
     seconds, micros = divmod(time, 1_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros, tzinfo=None)
-    return moment.isoformat(timespec="microseconds").encode() + b"Z"
+    return b"%b.%06dZ" % (_second(seconds), micros)
+
+
+@lru_cache(4096)
+def _second(seconds: int) -> bytes:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat().encode()
 
 
 # ---- raw ----------------------------------------------------------------------------
