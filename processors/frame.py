@@ -104,11 +104,15 @@ def encoded(event: Event) -> bytes:
 
 def authority_of(raw: Raw, part: Part) -> Authority:
     """Return how much a part proves: what its envelope does, else what its path does."""
-    if part.authority is not None:
-        return part.authority
-    if raw.via in (Via.POLL, Via.BACKFILL):
-        return Authority.READ_BACK
-    return Authority.BEST_EFFORT
+    return part.authority or _PROVEN[raw.via]
+
+
+_PROVEN: Final[Mapping[Via, Authority]] = {
+    Via.SOCKET: Authority.BEST_EFFORT,
+    Via.WEBHOOK: Authority.BEST_EFFORT,
+    Via.POLL: Authority.READ_BACK,
+    Via.BACKFILL: Authority.READ_BACK,
+}
 
 
 def witness_of(frame: Frame, part: Part, event_id: str, now: Micros) -> Witness:
