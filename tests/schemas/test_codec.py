@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from schemas import codec
 from schemas.avro_writer import encoder
 from schemas.codec import confluent, schema_text
-from schemas.records import Level
+from schemas.records import Event, Level
 from tests.schemas.record_strategies import PAYLOADS, any_event, any_record
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -134,3 +134,11 @@ def test_construct_outside_the_contract_is_refused_when_the_schema_is_loaded(
 
 def test_confluent_prefix_is_a_zero_and_the_id_big_endian() -> None:
     assert confluent(258) == b"\x00\x00\x00\x01\x02"
+
+
+@given(event=any_event("notice"))
+def test_time_of_the_headers_has_every_microsecond_of_the_event(event: Event) -> None:
+    (told,) = [value for name, value in codec.cloud_event_headers(event) if name == "ce_time"]
+    assert told.endswith(b"Z")
+    assert len(told) == len("2026-11-21T00:00:00.000000Z")
+    assert datetime.fromisoformat(told.decode()) == plain(event.occurred_at, "occurred_at")
