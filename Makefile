@@ -54,6 +54,10 @@ lint: setup ## check style, types and import contracts
 bench: setup ## measure, and print a table
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
+.PHONY: bench-check
+bench-check: setup ## has a stage become dearer than benchmarks/baseline.json says? (50 s)
+	@$(BIN)/python benchmarks/check.py $(ARGS)
+
 reference: setup ## write every field of the schemas into docs/contract.md
 	@{ sed '/^<!-- make reference/q' docs/contract.md && $(BIN)/penstock schemas reference; } > docs/contract.md.new
 	@mv docs/contract.md.new docs/contract.md

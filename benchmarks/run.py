@@ -1,4 +1,4 @@
-"""`make bench`: CPU per event of each stage, then the processor and ingest on a real Kafka.
+"""`make bench`: CPU per frame of each stage, then the processor and ingest on a real Kafka.
 
 Prints Markdown tables. The figure to compare is CPU µs per event: events per second
 depend on what else the machine does.
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _print_stages(found: dict[str, dict[str, float]]) -> None:
-    print(f"\n| CPU µs per event | {' | '.join(found)} |\n|---|{'---:|' * len(found)}")
+    print(f"\n| CPU µs per frame | {' | '.join(found)} |\n|---|{'---:|' * len(found)}")
     for stage in next(iter(found.values())):
         figures = " | ".join(f"{told[stage]:.1f}" for told in found.values())
         print(f"| {stage} | {figures} |")

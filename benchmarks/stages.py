@@ -27,7 +27,6 @@ from schemas.codec import (
 )
 from schemas.records import Kind, Position, Raw, Via
 
-_PASSES = 5
 _TRANSACTION = 2_000
 
 
@@ -50,7 +49,13 @@ def raws(recording: Recording) -> Iterator[Raw]:
 
 
 def stages(recording: Recording) -> dict[str, float]:
-    """Return stage → CPU µs per event; ``whole`` is all of it, in transactions."""
+    """Return stage → CPU µs per frame; ``whole`` is all of it, in transactions."""
+    count = len(recording.frames)
+    return {name: best(stage) * 1e6 / count for name, stage in work(recording).items()}
+
+
+def work(recording: Recording) -> dict[str, Callable[[], object]]:
+    """Return stage → what does it once for every frame."""
     mapper = MAPPERS[recording.provider]
     told = list(raws(recording))
     headers = [(tuple(raw_headers(raw)), raw.value) for raw in told]
@@ -68,7 +73,7 @@ def stages(recording: Recording) -> dict[str, float]:
         for raw in told:
             list(mapper.open(raw, recording.keys))
 
-    each: dict[str, Callable[[], object]] = {
+    return {
         "read headers": lambda: [raw_record(*pair) for pair in headers],
         "open, verify": opened,
         "decode, map": states,
@@ -78,7 +83,6 @@ def stages(recording: Recording) -> dict[str, float]:
         "pack state": lambda: [pack_state(record) for record in records_of(batch, {}, {})],
         "whole": lambda: whole.in_transactions(headers),
     }
-    return {name: _best(stage) / len(told) for name, stage in each.items()}
 
 
 class _Whole:
@@ -127,11 +131,12 @@ def _empty_state() -> Iterator[State]:
         state.close()
 
 
-def _best(stage: Callable[[], object]) -> float:
-    """Return µs of CPU of the best pass."""
-    taken = []
-    for _ in range(_PASSES):
-        begun = process_time()
-        stage()
-        taken.append(process_time() - begun)
-    return min(taken) * 1e6
+def best(stage: Callable[[], object], passes: int = 5) -> float:
+    """Return seconds of CPU of the best pass."""
+    return min(_pass(stage) for _ in range(passes))
+
+
+def _pass(stage: Callable[[], object]) -> float:
+    begun = process_time()
+    stage()
+    return process_time() - begun
