@@ -11,16 +11,20 @@ import msgspec
 
 from processors.errors import Malformed
 from processors.mapper import Keys, Part, Route, Statement, Wire, Word, money
-from processors.mappers.paymium.frames import Told
 from schemas.records import Balance, Money
 
 
 def _keyed_balance(amount: Decimal, part: Part, _: Keys) -> Iterator[Statement]:
-    currency = part.context.name
+    currency = _currency(part)
+    told = money(amount, currency, "$")
+    yield _stated(_one_side(told, currency, is_locked=part.kind == "locked_"), part)
+
+
+def _currency(part: Part) -> str:
+    currency: str = part.context.name
     if not currency:
         raise Malformed("$: expected a currency after the underscore, found none")
-    told = money(amount, currency, "$")
-    yield _balance(told, currency, part.context, is_locked=part.kind == "locked_")
+    return currency.upper()
 
 
 class _OlderBalance(Wire, frozen=True):
@@ -33,21 +37,14 @@ class _OlderBalance(Wire, frozen=True):
 def _older_balance(told: _OlderBalance, part: Part, _: Keys) -> Iterator[Statement]:
     amount = money(told.balance, told.currency, "$.balance")
     is_locked = told.trading in {True, "true"}
-    yield _balance(amount, told.currency, part.context, is_locked=is_locked)
+    yield _stated(_one_side(amount, told.currency.upper(), is_locked=is_locked), part)
 
 
-def _balance(amount: Money | None, currency: str, told: Told, *, is_locked: bool) -> Statement:
-    currency = currency.upper()
-    return Statement(
-        payload=Balance(
-            currency=currency,
-            available=None if is_locked else amount,
-            locked=amount if is_locked else None,
-        ),
-        action="updated",
-        provider_type=told.word,
-        entity_kind="balance",
-        entity_id=currency,
+def _one_side(amount: Money | None, currency: str, *, is_locked: bool) -> Balance:
+    return Balance(
+        currency=currency,
+        available=None if is_locked else amount,
+        locked=amount if is_locked else None,
     )
 
 
@@ -57,20 +54,23 @@ class _Balances(Wire, frozen=True):
 
 
 def _read_balances(told: _Balances, part: Part, _: Keys) -> Iterator[Statement]:
-    currency = part.context.name.upper()
-    if not currency:
-        raise Malformed("$: expected a currency after the underscore, found none")
-    yield Statement(
-        payload=Balance(
-            currency=currency,
-            available=money(told.available, currency, "$.available"),
-            locked=money(told.locked, currency, "$.locked"),
-        ),
+    currency = _currency(part)
+    balance = Balance(
+        currency=currency,
+        available=money(told.available, currency, "$.available"),
+        locked=money(told.locked, currency, "$.locked"),
+    )
+    yield _stated(balance, part, only_if_new=True)  # Asked for every minute.
+
+
+def _stated(balance: Balance, part: Part, *, only_if_new: bool = False) -> Statement:
+    return Statement(
+        payload=balance,
         action="updated",
         provider_type=part.context.word,
         entity_kind="balance",
-        entity_id=currency,
-        only_if_new=True,  # Asked for every minute.
+        entity_id=balance.currency,
+        only_if_new=only_if_new,
     )
 
 
