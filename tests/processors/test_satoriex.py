@@ -251,6 +251,15 @@ def test_rows_of_a_page_are_facts_of_their_own() -> None:
     assert rejected.part == "/data/items/1"
 
 
+@pytest.mark.parametrize("row", [None, 1, "planted", [ORDER]])
+def test_a_row_that_is_no_object_is_rejected_alone(row: object) -> None:
+    rows = [{**ORDER, "order_id": "a"}, row, {**ORDER, "order_id": "c"}]
+    batch = polled("orders", {"items": rows})
+    assert [event.entity_id for event, _ in batch.events] == ["a", "c"]
+    (rejected,) = batch.rejected
+    assert (rejected.part, rejected.reason) == ("/data/items/1", "malformed")
+
+
 def test_an_update_tells_less_than_an_order_and_is_not_held_against_it() -> None:
     first = read(flat("order", ORDER))
     names = ("market_id", "order_id", "status", "filled_quantity", "updated_at")
