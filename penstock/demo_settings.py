@@ -36,7 +36,8 @@ references = {{ id = "demo", key = "env:PENSTOCK_REFERENCE_KEY" }}
 state_directory = "{state_directory}"
 """
 
-_SEAL: Final = "5e" * 32
+SEAL: Final = "5e" * 32
+"""What tokens on `keys` are sealed with: one cluster knows one key."""
 
 _DOOR: Final = """
 [ingest.webhooks]
@@ -73,7 +74,7 @@ def write_settings(  # noqa: PLR0913 - each has one meaning
             bootstrap_servers=bootstrap_servers,
             registry_url=registry_url,
             state_directory=state_directory,
-            seal=secret_file(path.parent, "seal", _SEAL),
+            seal=secret_file(path.parent, "seal", SEAL),
         )
     ]
     if webhooks:

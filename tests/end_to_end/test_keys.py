@@ -9,6 +9,7 @@ from time import time_ns
 import jwt
 from confluent_kafka import Producer
 
+from penstock.demo_settings import SEAL
 from penstock.reconcile import read_events
 from penstock.stack import Stack
 from penstock.topic_reader import whole
@@ -20,7 +21,6 @@ from schemas.registry import Registry
 from schemas.sealing import NONCE_BYTES, record_key, seal, sealing_key
 from tests.end_to_end.test_workers import Worker, until
 
-SEAL = "11" * 32
 ACCOUNT = "minting"
 
 

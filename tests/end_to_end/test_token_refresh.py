@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 
+from penstock.demo_settings import SEAL
 from penstock.reconcile import read_events
 from penstock.stack import Stack
 from penstock.topic_reader import whole
@@ -25,7 +26,6 @@ from tests.end_to_end.test_workers import Worker, until
 from twins.server import Twin
 from twins.transak import API_KEY, API_SECRET, Transak, TransakTwin
 
-SEAL = "5e" * 32
 PATIENCE_S = 60.0
 
 SETTINGS = """
