@@ -36,7 +36,7 @@ _RANK: Final[Mapping[str, Mapping[str, int]]] = {
         "pending_execution": 0,
         "pending": 1,
         "pending_collection": 1,
-        "authorized": 2,
+        "authorized": 1,
         "processing": 2,
         "active": 2,
         "filled": 4,
