@@ -143,6 +143,8 @@ def watch_what_was_written(directory: Path, shop: str) -> None:
 async def watch_what_is_written(directory: Path, stack: Stack) -> None:
     """What comes is printed as it comes, until Ctrl-C."""
     watching = await asyncio.create_subprocess_exec(
+        # Whoever runs us in the background has its children ignore SIGINT.
+        *("env", "--default-signal=INT"),
         *(sys.executable, "-m", "penstock", "tail", "raw", "--last", "0"),
         *("--provider", "transak", "--account", "watched"),
         cwd=directory,
