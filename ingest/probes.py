@@ -1,13 +1,12 @@
 """What the outside may ask the program: its metrics, whether it lives, whether it is ready."""
 
 from collections.abc import Mapping
-from os import strerror
 from time import monotonic
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from ingest.errors import SettingsError
+from ingest.listening import listen
 from ingest.metrics import Metrics
 
 STUCK_AFTER = 60.0
@@ -73,14 +72,4 @@ def _verdict(complaints: Mapping[str, list[str]]) -> web.Response:
 async def serve(app: web.Application, host: str, port: int) -> tuple[web.AppRunner, str]:
     """Listen, and return what to clean up and the address that was bound."""
     runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise SettingsError(
-            f"cannot listen on {host}:{port} ({strerror(error.errno or 0)})"
-            "; change ingest.http or free the port"
-        ) from error
-    bound = runner.addresses[0]
-    return runner, f"{bound[0]}:{bound[1]}"
+    return runner, await listen(runner, host, port, "ingest.http")

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from os import strerror
 from secrets import token_hex
 from time import monotonic, time_ns
 from typing import Protocol
@@ -21,7 +20,7 @@ from aiohttp import ClientError, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ingest.delivery import Delivery, Ring, Verdict, Webhook
-from ingest.errors import SettingsError
+from ingest.listening import listen
 from ingest.metrics import DeliveryMetrics
 from ingest.raw_log import Ticket
 from schemas.records import Kind, Raw, Via
@@ -273,14 +272,4 @@ _server_log.addFilter(_is_ours)
 async def serve(door: Door, host: str, port: int) -> tuple[web.ServerRunner, str]:
     """Listen, and return what to clean up and the address that was bound."""
     runner = web.ServerRunner(_Guests(door), shutdown_timeout=_KEPT_WITHIN)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise SettingsError(
-            f"cannot listen on {host}:{port} ({strerror(error.errno or 0)})"
-            "; change ingest.webhooks.address or free the port"
-        ) from error
-    bound = runner.addresses[0]
-    return runner, f"{bound[0]}:{bound[1]}"
+    return runner, await listen(runner, host, port, "ingest.webhooks.address")

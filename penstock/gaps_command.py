@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -22,9 +22,10 @@ from penstock.addresses import (
 from penstock.avro_records import Records
 from penstock.gaps import CLOSED, OPEN, WHOLE, Day, Hole, Span, days, holes
 from penstock.topic_reader import whole
+from processors.mapper import millis_text
 from schemas import topics
 from schemas.connection import Connection
-from schemas.records import Coverage, Micros
+from schemas.records import Coverage
 
 OpenOption = Annotated[
     bool, typer.Option("--open", help="Only days in which something may be missing.")
@@ -87,10 +88,10 @@ def _told(day: Day) -> dict[str, Any]:
             {
                 "channel": hole.told.channel,
                 "cause": hole.told.cause,
-                "from": _time(hole.span.begin),
-                "to": _time(hole.span.end),
+                "from": millis_text(hole.span.begin),
+                "to": millis_text(hole.span.end),
                 "closed_by": list(hole.closed_by),
-                "left": [[_time(at) for at in span] for span in hole.left],
+                "left": [[millis_text(at) for at in span] for span in hole.left],
             }
             for hole in day.holes
         ],
@@ -129,13 +130,8 @@ def _line(hole: Hole) -> str:
         outcome = "open"
     told = hole.told
     where = f"{told.provider} {told.account} {told.channel}"
-    return f"{_time(begin)} {where}: {seconds:.1f} s, {told.cause}: {outcome}"
+    return f"{millis_text(begin)} {where}: {seconds:.1f} s, {told.cause}: {outcome}"
 
 
 def _seconds(spans: Sequence[Span]) -> float:
     return sum(span.end - span.begin for span in spans) / 1_000_000
-
-
-def _time(at: Micros) -> str:
-    moment = datetime.fromtimestamp(at // 1_000_000, UTC).replace(microsecond=at % 1_000_000)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
