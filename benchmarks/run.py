@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rich.console import Console
 
 from benchmarks import ingest
+from benchmarks.followers import BENCH_PYTHON
 from benchmarks.frames import record
 from benchmarks.processor import Drained, drain
 from benchmarks.stages import stages
@@ -40,7 +41,8 @@ def main() -> None:
             runs.append(drain(recordings))
     _print_runs(runs)
     with console.status("ingest on a real Kafka, and with the broker paused"):
-        ingest.measure(asked.frames, asked.runs)
+        peer = BENCH_PYTHON if BENCH_PYTHON.exists() else None
+        print(f"\n{ingest.report(ingest.measure(asked.frames, asked.runs, peer=peer))}")
     print(f"\n{platform.python_version()}, {platform.machine()}; one in ten frames is a duplicate")
 
 
