@@ -51,8 +51,8 @@ lint: setup ## check style, types and import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: setup ## measure, and print a table
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+bench: setup ## measure ours and its peers, and write docs/performance.md (QUICK=1: two minutes, writes nothing; ARGS=--help)
+	@$(BIN)/python benchmarks/run.py $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
 .PHONY: bench-check
 bench-check: setup ## has a stage become dearer than benchmarks/baseline.json says? (50 s)
@@ -62,9 +62,11 @@ reference: setup ## write every field of the schemas into docs/contract.md
 	@{ sed '/^<!-- make reference/q' docs/contract.md && $(BIN)/penstock schemas reference; } > docs/contract.md.new
 	@mv docs/contract.md.new docs/contract.md
 
-lock: setup ## choose newer versions: writes requirements.lock from pyproject.toml
+lock: setup ## choose newer versions: writes both requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o requirements.lock
+	@$(BIN)/uv pip compile benchmarks/requirements.in --quiet --upgrade --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -o benchmarks/requirements.lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -21,11 +21,10 @@ from time import monotonic, sleep
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from rich.console import Console
-from rich.progress import track
 
 from benchmarks.followers import BENCH_PYTHON, PROVIDER, Cryptofeed, Follower, Ingest, Place
 from benchmarks.frames import record
+from benchmarks.part import Tell
 from benchmarks.sender import sender
 from penstock.preparation import prepare
 from penstock.stack import Stack, local_stack
@@ -88,13 +87,14 @@ class Results:
     """The machine's, over the last minute, when the first run began."""
 
 
-def measure(
+def measure(  # noqa: PLR0913 - what to measure, and against what
     count: int,
     runs: int,
     *,
     against: Path | None = None,
     peer: Path | None = BENCH_PYTHON,
     pauses: bool = True,
+    tell: Tell = lambda _, what: print(what, file=sys.stderr),
 ) -> Results:
     """Measure everything in turn; ``peer`` is the Python that has cryptofeed. Takes minutes."""
     followers: dict[str, Follower] = {_OURS: Ingest()}
@@ -110,7 +110,8 @@ def measure(
     load = os.getloadavg()[0]
     with TemporaryDirectory() as directory, local_stack(Path(directory, "stack")) as stack:
         prepare(stack, [PROVIDER])
-        for name, pausing in track(plan, "ingest", console=Console(stderr=True)):
+        for number, (name, pausing) in enumerate(plan):
+            tell(number / len(plan), f"{name}, the broker paused" if pausing else name)
             if pausing:
                 paused[name] = _pause(stack, told_slowly, followers[name])
             else:

@@ -16,8 +16,10 @@ from confluent_kafka import Producer
 from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.frames import Recording
+from benchmarks.frames import Recording, record
+from benchmarks.part import Tell, spread
 from benchmarks.stages import raws
+from ingest.feeds import FEEDS
 from penstock.ports import free
 from penstock.preparation import prepare
 from penstock.stack import Stack, local_stack
@@ -26,6 +28,7 @@ from schemas.codec import raw_headers
 
 _ACCOUNTS = tuple(f"account-{number}" for number in range(16))
 """Enough of them that every partition, and so every task, has work."""
+_FRAMES, _FEW, _RUNS = 20_000, 1_000, 3
 _LIMIT = 180.0
 _WARM = 0.1
 """Share of the backlog that is not measured."""
@@ -39,6 +42,41 @@ class Drained:
     cpu_us: float
     """CPU µs of the whole process per event in."""
     rss_mb: float
+
+
+def measure(smoke: bool, tell: Tell) -> list[Drained]:  # noqa: FBT001 - as run.py calls every part
+    """Drain a backlog of all providers' frames, several times."""
+    runs = 1 if smoke else _RUNS
+    tell(0, "recording frames from the twins")
+    recordings = [record(name, _FEW if smoke else _FRAMES) for name in FEEDS]
+    drained = []
+    for number in range(runs):
+        tell((number + 0.3) / (runs + 0.3), f"run {number + 1}")
+        drained.append(drain(recordings))
+    return drained
+
+
+def report(runs: list[Drained]) -> str:
+    """Return a section of Markdown."""
+    figures = (
+        ("CPU µs per event", spread([run.cpu_us for run in runs])),
+        ("events/s", spread([run.events_per_second for run in runs])),
+        ("RSS, MB", spread([run.rss_mb for run in runs])),
+    )
+    return "\n".join(
+        [
+            "### The processor, as it is deployed",
+            "",
+            "| | min / median / max |",
+            "|---|---:|",
+            *(f"| {name} | {told} |" for name, told in figures),
+            "",
+            (
+                f"`python -m processors` on a backlog of real frames, as many of each provider; "
+                f"{len(runs)} runs, a tenth of each to warm up."
+            ),
+        ]
+    )
 
 
 def drain(recordings: list[Recording]) -> Drained:

@@ -1,67 +1,127 @@
-"""`make bench`: CPU per frame of each stage, then the processor and ingest on a real Kafka.
+"""`make bench`: every part in turn, its section in docs/performance.md, and one plot of all.
 
-Prints Markdown tables. The figure to compare is CPU µs per event: events per second
-depend on what else the machine does.
+The figure to compare is CPU µs per event: events per second depend on what else the machine
+does. What a part needs, it makes itself: a Kafka, the peers' Python, the peers in Java.
 """
 
 import argparse
-import platform
-import statistics
+import json
+import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from benchmarks import ingest
-from benchmarks.followers import BENCH_PYTHON
-from benchmarks.frames import record
-from benchmarks.processor import Drained, drain
-from benchmarks.stages import stages
-from ingest.feeds import FEEDS
-from processors.__main__ import tune_garbage_collection
+from benchmarks import ingest, machine, processor, reference, stages
+from benchmarks.bench_venv import bench_python
+from benchmarks.part import Chart, Part, Tell
+from penstock.checkout import ROOT
+from penstock.errors import OperatorError
+
+
+def _ingest(smoke: bool, tell: Tell) -> ingest.Results:  # noqa: FBT001 - as every part is called
+    return ingest.measure(
+        2_000 if smoke else 40_000, 1 if smoke else 3, pauses=not smoke, tell=tell
+    )
+
+
+PARTS = (
+    Part(name="stages", seconds=50, measure=stages.measure, report=stages.report),
+    Part(
+        name="reference",
+        seconds=330,
+        measure=reference.measure,
+        report=reference.report,
+        charts=reference.charts,
+    ),
+    Part(name="processor", seconds=100, measure=processor.measure, report=processor.report),
+    Part(name="ingest", seconds=150, measure=_ingest, report=ingest.report),
+)
+_PAGE = ROOT / "docs" / "performance.md"
+_PLOT = ROOT / "docs" / "performance.svg"
+_CTRL_C = 130
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, epilog="example: make bench")
-    parser.add_argument("--frames", type=int, default=40_000, help="of each provider")
-    parser.add_argument("--runs", type=int, default=3, help="of the processor on Kafka")
+    parser = argparse.ArgumentParser(description=__doc__, epilog="example: make bench QUICK=1")
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke run: the docs stay as they are"
+    )
+    parser.add_argument(
+        "--only", action="append", choices=[part.name for part in PARTS], default=[]
+    )
     asked = parser.parse_args()
+    parts = [part for part in PARTS if not asked.only or part.name in asked.only]
+    try:
+        charts = _measure(parts, smoke=asked.quick)
+        if len(parts) == len(PARTS) and not asked.quick:
+            _plot(charts)
+    except OperatorError as error:
+        sys.exit(f"make bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit(_CTRL_C)
+
+
+def _measure(parts: Sequence[Part], *, smoke: bool) -> list[Chart]:
+    """Measure each part, and write its section as soon as it is there."""
+    charts = []
+    with _progress(sum(part.seconds for part in parts)) as told:
+        bench_python(lambda said: told(0, said))
+        done = 0.0
+        for part in parts:
+            facts = machine.facts()
+            results = part.measure(smoke, _within(told, part, done))
+            done += part.seconds
+            section = f"{part.report(results).strip()}\n\n{facts}\n"
+            charts += part.charts(results)
+            print(f"\n{section}")
+            if not smoke:
+                _write(part.name, section)
+    return charts
+
+
+@contextmanager
+def _progress(seconds: float) -> Iterator[Tell]:
+    """Show what runs now and how long all still takes; in a file, a line for each step."""
     console = Console(stderr=True)
-    with console.status("recording frames from the twins"):
-        recordings = [record(name, asked.frames) for name in FEEDS]
-    tune_garbage_collection()
-    with console.status("measuring stages"):
-        found = {recording.provider: stages(recording) for recording in recordings}
-    _print_stages(found)
-    runs = []
-    for number in range(1, asked.runs + 1):
-        with console.status(f"draining a backlog on a real Kafka, run {number} of {asked.runs}"):
-            runs.append(drain(recordings))
-    _print_runs(runs)
-    with console.status("ingest on a real Kafka, and with the broker paused"):
-        peer = BENCH_PYTHON if BENCH_PYTHON.exists() else None
-        print(f"\n{ingest.report(ingest.measure(asked.frames, asked.runs, peer=peer))}")
-    print(f"\n{platform.python_version()}, {platform.machine()}; one in ten frames is a duplicate")
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as progress:
+        shown = progress.add_task("", total=seconds)
+
+        def told(done: float, what: str) -> None:
+            progress.update(shown, completed=done, description=what)
+            if not console.is_terminal:
+                console.print(f"{done / seconds:4.0%}  {what}", highlight=False)
+
+        yield told
 
 
-def _print_stages(found: dict[str, dict[str, float]]) -> None:
-    print(f"\n| CPU µs per frame | {' | '.join(found)} |\n|---|{'---:|' * len(found)}")
-    for stage in next(iter(found.values())):
-        figures = " | ".join(f"{told[stage]:.1f}" for told in found.values())
-        print(f"| {stage} | {figures} |")
+def _within(told: Tell, part: Part, before: float) -> Tell:
+    return lambda share, what: told(before + share * part.seconds, f"{part.name}: {what}")
 
 
-def _print_runs(runs: list[Drained]) -> None:
-    print("\n| processor on Kafka | min | median | max |\n|---|---:|---:|---:|")
-    for name, figures in (
-        ("events/s", [run.events_per_second for run in runs]),
-        ("CPU µs per event", [run.cpu_us for run in runs]),
-        ("RSS MB", [run.rss_mb for run in runs]),
-    ):
-        spread = (min(figures), statistics.median(figures), max(figures))
-        print(f"| {name} | {' | '.join(f'{figure:,.1f}' for figure in spread)} |")
+def _write(name: str, section: str) -> None:
+    """Replace what stands between a part's two markers, and nothing else."""
+    begin, end = f"<!-- make bench: {name} -->\n", f"<!-- end of {name} -->\n"
+    before, found, rest = _PAGE.read_text("utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (found and ended):
+        raise OperatorError(f"{_PAGE} has no markers for {name}: {begin.strip()} … {end.strip()}")
+    _PAGE.write_text(f"{before}{begin}\n{section}\n{end}{after}", "utf-8")
+
+
+def _plot(charts: Sequence[Chart]) -> None:
+    told = json.dumps([asdict(chart) for chart in charts])
+    script = str(Path(__file__).with_name("plot.py"))
+    subprocess.run([bench_python(), script, str(_PLOT)], input=told, text=True, check=True)  # noqa: S603
 
 
 if __name__ == "__main__":

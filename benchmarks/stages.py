@@ -4,14 +4,17 @@ Each figure is the best of several passes over the same frames, in CPU time: wha
 stage costs when nothing else disturbs it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time, time_ns
 
-from benchmarks.frames import Recording
+from benchmarks.frames import Recording, record
+from benchmarks.part import Tell
+from ingest.feeds import FEEDS
+from processors.__main__ import tune_garbage_collection
 from processors.batch import Batch
 from processors.mapper import Mapper
 from processors.mappers import MAPPERS
@@ -28,6 +31,42 @@ from schemas.codec import (
 from schemas.records import Kind, Position, Raw, Via
 
 _TRANSACTION = 2_000
+_FRAMES, _FEW = 10_000, 1_000
+
+Stages = Mapping[str, Mapping[str, float]]
+"""Provider → stage → CPU µs per frame."""
+
+
+def measure(smoke: bool, tell: Tell) -> Stages:  # noqa: FBT001 - as run.py calls every part
+    """Measure every stage of every provider, in this process."""
+    tune_garbage_collection()
+    found = {}
+    for number, provider in enumerate(FEEDS):
+        tell(number / len(FEEDS), provider)
+        found[provider] = stages(record(provider, _FEW if smoke else _FRAMES))
+    return found
+
+
+def report(found: Stages) -> str:
+    """Return a section of Markdown."""
+    rows = [
+        f"| {stage} | {' | '.join(f'{told[stage]:.1f}' for told in found.values())} |"
+        for stage in next(iter(found.values()))
+    ]
+    return "\n".join(
+        [
+            "### The processor's stages, without Kafka",
+            "",
+            f"| CPU µs per frame | {' | '.join(found)} |",
+            f"|---|{'---:|' * len(found)}",
+            *rows,
+            "",
+            (
+                "Frames of each twin, one in ten told before; the best of five passes. `whole` is all "
+                "of it in transactions, on RocksDB, but for what talks to Kafka."
+            ),
+        ]
+    )
 
 
 def raws(recording: Recording) -> Iterator[Raw]:

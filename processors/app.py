@@ -53,11 +53,13 @@ class _Host(faust.App):
 class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
     """The tasks of this process: who they are follows the group's assignment."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, task: type[Task] = Task) -> None:
+        """``task``: what does the work of one partition number."""
         self.tasks: dict[int, Task] = {}
         self.is_ready = False
         """True once every assigned task is restored."""
         self._work = work
+        self._task = task
         self._consumer: AIOKafkaConsumer | None = None
         self._assigned: set[TopicPartition] | None = None
         self._following: asyncio.Task[None] | None = None
@@ -113,7 +115,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _take_over(self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]) -> None:
         generation, self._assigned = self._generation, None
         tasks = {
-            number: Task(number, self._work, consumer)
+            number: self._task(number, self._work, consumer)
             for number in {at.partition for at in assigned}
         }
         positions = await asyncio.gather(*(task.take_over() for task in tasks.values()))
