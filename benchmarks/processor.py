@@ -28,7 +28,7 @@ from schemas.codec import raw_headers
 
 _ACCOUNTS = tuple(f"account-{number}" for number in range(16))
 """Enough of them that every partition, and so every task, has work."""
-_FRAMES, _FEW, _RUNS = 20_000, 1_000, 3
+_FRAMES, _FEW, _RUNS = 20_000, 4_000, 3
 _LIMIT = 180.0
 _WARM = 0.1
 """Share of the backlog that is not measured."""

@@ -62,8 +62,8 @@ def report(found: Stages) -> str:
             *rows,
             "",
             (
-                "Frames of each twin, one in ten told before; the best of five passes. `whole` is all "
-                "of it in transactions, on RocksDB, but for what talks to Kafka."
+                "Frames of each twin, one in ten told before; the best of five passes. `whole` "
+                "is all of it in transactions, on RocksDB, but for what talks to Kafka."
             ),
         ]
     )
