@@ -1,5 +1,6 @@
 """Loopback ports for servers that must find their port again after a restart."""
 
+import itertools
 import random
 import socket
 from typing import Final
@@ -28,14 +29,27 @@ def is_free(port: int) -> bool:
 
 
 def free(count: int) -> list[int]:
-    """Return different ports that were free a moment ago; somebody may yet be faster."""
-    found: list[int] = []
-    for port in random.sample(_OURS, len(_OURS)):
-        if len(found) == count:
-            break
-        if is_free(port):
-            found.append(port)
-    return found
+    """Return different ports that no other call of this returns while this process lives.
+
+    Each stays bound here, so that nobody else finds it free, and is never listened on, so
+    that servers, which reuse addresses, may. Where a stack is started, somebody who does not
+    ask here may yet be faster.
+    """
+    found = itertools.islice(filter(_is_held, random.sample(_OURS, len(_OURS))), count)
+    return list(found)
+
+
+def _is_held(port: int) -> bool:
+    """Hold a port until this process ends; False if it is somebody's already."""
+    held = socket.socket()
+    try:
+        held.bind((LOOPBACK, port))  # Without the option: a port that is held is taken.
+    except OSError:
+        held.close()
+        return False
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.detach()
+    return True
 
 
 def listens(pid: int, port: int) -> bool:

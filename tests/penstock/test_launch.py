@@ -52,6 +52,7 @@ def test_somebody_who_takes_a_port_first_is_avoided(tmp_path: Path) -> None:
 
         def kafka(ports: Ports) -> Sequence[Server]:
             if not chosen:
+                faster.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 faster.bind((LOOPBACK, ports.kafka[0]))
                 faster.listen()
             return ordinary.kafka(ports)
