@@ -6,8 +6,8 @@ https://docs.confluent.io/platform/current/clients/confluent-kafka-python/html/i
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from time import monotonic
-from typing import Final, NamedTuple
+from time import monotonic, sleep
+from typing import Final, NamedTuple, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -22,6 +22,16 @@ _ANSWER: Final = 10.0
 """Seconds that one question about offsets may take."""
 _POLL: Final = 0.1
 """Seconds after which what has come is handed on; also how soon Ctrl-C is heard."""
+_ASK_AGAIN: Final = 0.1
+"""Seconds between two questions about a partition that has no leader."""
+_BETWEEN_LEADERS: Final = {
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+}
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,7 @@ def spans(kafka: Connection, topics: Collection[str], piece: Piece | None = None
 
 
 def _span(consumer: Consumer, at: TopicPartition, piece: Piece) -> Span:
-    low, high = consumer.get_watermark_offsets(at, _ANSWER)
+    low, high = _answered(lambda: consumer.get_watermark_offsets(at, _ANSWER))
     begin = low if piece.since is None else _first_since(consumer, at, piece.since, high)
     end = high if piece.until is None else _first_since(consumer, at, piece.until, high)
     if piece.last is not None:
@@ -76,8 +86,20 @@ def _span(consumer: Consumer, at: TopicPartition, piece: Piece) -> Span:
 
 def _first_since(consumer: Consumer, at: TopicPartition, time: Micros, high: int) -> int:
     asked = TopicPartition(at.topic, at.partition, time // 1000)
-    (found,) = consumer.offsets_for_times([asked], timeout=_ANSWER)
+    (found,) = _answered(lambda: consumer.offsets_for_times([asked], timeout=_ANSWER))
     return int(found.offset) if found.offset >= 0 else high
+
+
+def _answered(ask: Callable[[], _T]) -> _T:
+    """Ask again while a partition has no leader, as when a broker has just come back."""
+    limit = monotonic() + _ANSWER
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in _BETWEEN_LEADERS or monotonic() > limit:
+                raise
+        sleep(_ASK_AGAIN)
 
 
 def read(
