@@ -17,7 +17,7 @@ from rich.live import Live
 from penstock import demo_view
 from penstock.cast import Cast, Role, assembled
 from penstock.chaos_acts import Stage
-from penstock.demo_plan import planned
+from penstock.demo_plan import is_over, planned
 from penstock.demo_settings import takes_webhooks, write_settings
 from penstock.demo_wish import Wish
 from penstock.errors import OperatorError
@@ -94,7 +94,7 @@ def _play(wish: Wish, stage: Stage, watch: Watch, console: Console) -> None:
         live = _live(console)
         if live:
             at_the_end.enter_context(live)
-        while not _is_over(wish, watch):
+        while not is_over(wish, acts, _since_the_first(watch)):
             now = _since_the_first(watch)
             while acts and acts[0].at <= now:
                 # One that had to wait lasts as long as it was meant to.
@@ -116,10 +116,6 @@ def _play(wish: Wish, stage: Stage, watch: Watch, console: Console) -> None:
 
 def _live(console: Console) -> Live | None:
     return Live(console=console, refresh_per_second=4) if console.is_terminal else None
-
-
-def _is_over(wish: Wish, watch: Watch) -> bool:
-    return wish.seconds is not None and _since_the_first(watch) > wish.seconds
 
 
 def _since_the_first(watch: Watch) -> float:

@@ -1,6 +1,6 @@
 """What a demo does to the system, and when: it follows from the wish alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final
 
@@ -18,6 +18,17 @@ def planned(wish: Wish) -> tuple[Timed, ...]:
     seconds = wish.seconds or _USUAL
     acts = [*_kills(wish, seconds), *_outage(wish, seconds), *_disconnects(wish, seconds)]
     return tuple(sorted(acts, key=lambda timed: timed.at))
+
+
+def is_over(wish: Wish, left: Sequence[Timed], now: float) -> bool:
+    """Whether a demo ends: its time is up, and what was to be done in it was done.
+
+    ``now``: seconds after the first event. Where a machine is busy, seconds pass between
+    two looks, and an act that was asked for must not fall between them.
+    """
+    if wish.seconds is None or now <= wish.seconds:
+        return False
+    return all(act.at > wish.seconds for act in left)
 
 
 def _kills(wish: Wish, seconds: float) -> Iterator[Timed]:

@@ -1,18 +1,22 @@
 """What a demo does, and when: it follows from the wish, and all of it falls within its time."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from penstock.chaos_plan import Act, Timed
-from penstock.demo_plan import planned
+from penstock.demo_plan import is_over, planned
 from penstock.demo_wish import Wish
 
 PROVIDERS = ("one", "two", "three", "four", "five")
 
 
+def wish(seconds: float | None = 60.0, **asked: Any) -> Wish:
+    return Wish(directory=Path(), providers=PROVIDERS, seconds=seconds, rate=60.0, **asked)
+
+
 def plan(seconds: float | None = 60.0, **asked: Any) -> tuple[Timed, ...]:
-    wish = Wish(directory=Path(), providers=PROVIDERS, seconds=seconds, rate=60.0, **asked)
-    return planned(wish)
+    return planned(wish(seconds, **asked))
 
 
 def test_nothing_is_done_unasked() -> None:
@@ -40,3 +44,15 @@ def test_each_provider_s_ingest_is_killed_and_one_more_while_the_broker_is_away(
 def test_without_an_end_it_is_all_done_in_the_first_minute() -> None:
     asked = {"kill_ingest": True, "disconnects": True, "outage": 15.0}
     assert plan(None, **asked) == plan(60.0, **asked)
+
+
+def test_a_demo_ends_when_its_time_is_up() -> None:
+    assert not is_over(wish(), [], 60.0)
+    assert is_over(wish(), [], 60.1)
+    assert not is_over(wish(None), [], 10**9)
+
+
+def test_what_was_asked_for_is_done_though_nobody_looked_when_it_was_due() -> None:
+    (kill,) = plan(kill_processor=True)
+    assert not is_over(wish(), [kill], 75.0)
+    assert is_over(wish(), [replace(kill, at=61.0)], 75.0), "it was never to be within the time"
