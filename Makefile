@@ -36,8 +36,8 @@ chaos: setup ## kill, freeze and starve all of it, then count every fact and cen
 fuzz: setup ## damage recorded frames by chance; each part must leave by one door (MINUTES=5 SEED=1 CASE=n ARGS=--help)
 	@$(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(CASE),--case $(CASE)) $(ARGS)
 
-test: setup ## run every test, on a real Kafka and registry
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup ## run every test, on a real Kafka and registry (ARGS=tests/ingest)
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 brokers: setup ## three brokers: leaders move, one is lost, two are down
 	@$(BIN)/python -m pytest --override-ini addopts= --import-mode=importlib -v tests/brokers $(ARGS)

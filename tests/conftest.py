@@ -9,6 +9,8 @@ from ingest.feeds import FEEDS
 from penstock.preparation import prepare
 from penstock.stack import Stack, local_stack
 
+pytest_plugins = ["tests.spread"]
+
 # How long something takes is measured in benchmarks/, never asserted in a test.
 settings.register_profile("penstock", deadline=None)
 settings.load_profile("penstock")

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from confluent_kafka import Message
 
+from penstock.broker import answers
 from penstock.preparation import prepare
 from penstock.stack import Stack, local_stack
 from penstock.stack_record import LocalProcess
@@ -26,18 +27,22 @@ from twins.server import Twin
 Records = list[tuple[Message, Raw]]
 
 
-@pytest.fixture
-def bare_stack(tmp_path: Path) -> Iterator[Stack]:
-    """Give a stack that no other test uses, without topics."""
-    with local_stack(tmp_path / "stack", partitions=4) as stack:
+@pytest.fixture(scope="module")
+def lone_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Give a stack of these tests alone, with the topics of two providers."""
+    with local_stack(tmp_path_factory.mktemp("stack"), partitions=4) as stack:
+        prepare(stack, ["pepay", "transak"])
         yield stack
 
 
 @pytest.fixture
-def fragile_stack(bare_stack: Stack) -> Stack:
-    """Give a stack whose broker may be killed."""
-    prepare(bare_stack, ["pepay", "transak"])
-    return bare_stack
+def fragile_stack(lone_stack: Stack) -> Iterator[Stack]:
+    """Give a stack whose broker may be killed; whoever comes next finds it serving."""
+    yield lone_stack
+    if not answers(lone_stack.connection):
+        lone_stack.kafka.kill()
+        lone_stack.kafka.start()
+        lone_stack.kafka.until_serving()
 
 
 @pytest.mark.timeout(120)
@@ -46,7 +51,7 @@ async def test_a_killed_broker_delays_frames_and_neither_loses_nor_reorders_them
 ) -> None:
     async with (
         TWINS["pepay"](seed=5, rate=0) as twin,
-        ingest(tmp_path, fragile_stack, twin, "shop") as process,
+        ingest(tmp_path, fragile_stack, twin, "delayed") as process,
     ):
         async with asyncio.timeout(30):
             await twin.audience.attentive.wait()
@@ -58,11 +63,11 @@ async def test_a_killed_broker_delays_frames_and_neither_loses_nor_reorders_them
         await twin.storm(200)
         await twin.quiet()
         sent = [line.sha256 for line in twin.books.lines if line.listeners]
-        await until(fragile_stack, "pepay", "shop", lambda told: len(heard(told)) >= len(sent))
+        await until(fragile_stack, "pepay", "delayed", lambda told: len(heard(told)) >= len(sent))
         assert process.returncode is None
     frames = [
         raw.value
-        for _, raw in kept(fragile_stack, "pepay", "shop")
+        for _, raw in kept(fragile_stack, "pepay", "delayed")
         if raw.kind is Kind.FRAME and raw.via is Via.SOCKET
     ]
     assert [sha256(frame).hexdigest() for frame in frames] == sent
@@ -87,13 +92,13 @@ async def test_ingest_that_is_killed_while_the_broker_is_away_loses_nothing_that
     tmp_path: Path, fragile_stack: Stack, away: signal.Signals
 ) -> None:
     """Killed twice: with a spool half full, and started without a broker, before any drain."""
-    broker = fragile_stack.kafka
+    broker, account = fragile_stack.kafka, f"killed-beside-{away.name.lower()}"
     (trace,) = (each.trace() for each in fragile_stack.brokers)
     assert isinstance(trace, LocalProcess)
     async with TWINS["transak"](seed=8, rate=0) as twin:
         for meanwhile in (lambda: os.kill(trace.pid, away), lambda: None):
             twin.audience.attentive.clear()
-            async with ingest(tmp_path, fragile_stack, twin, "desk") as process:
+            async with ingest(tmp_path, fragile_stack, twin, account) as process:
                 async with asyncio.timeout(40):
                     await twin.audience.attentive.wait()
                 await twin.storm(100)
@@ -108,11 +113,11 @@ async def test_ingest_that_is_killed_while_the_broker_is_away_loses_nothing_that
         else:
             broker.start()
         await asyncio.to_thread(broker.until_serving)
-        async with ingest(tmp_path, fragile_stack, twin, "desk"):
+        async with ingest(tmp_path, fragile_stack, twin, account):
             await until(
-                fragile_stack, "transak", "desk", lambda records: set(sent) <= {*hashes(records)}
+                fragile_stack, "transak", account, lambda records: set(sent) <= {*hashes(records)}
             )
-    found = hashes(kept(fragile_stack, "transak", "desk"))
+    found = hashes(kept(fragile_stack, "transak", account))
     assert len(sent) == 600
     assert [*dict.fromkeys(each for each in found if each in {*sent})] == [*dict.fromkeys(sent)]
 
@@ -124,12 +129,12 @@ async def test_a_full_disk_stops_reading_and_the_hole_is_marked(
     broker = fragile_stack.kafka
     async with (
         TWINS["transak"](seed=9, rate=0) as twin,
-        ingest(tmp_path, fragile_stack, twin, "desk") as process,
+        ingest(tmp_path, fragile_stack, twin, "full-disk") as process,
     ):
         async with asyncio.timeout(40):
             await twin.audience.attentive.wait()
         await twin.storm(50)
-        await until_kept(fragile_stack, "transak", "desk", 50)
+        await until_kept(fragile_stack, "transak", "full-disk", 50)
         unlimited = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, unlimited[1]))
         broker.kill()
@@ -147,9 +152,11 @@ async def test_a_full_disk_stops_reading_and_the_hole_is_marked(
         before = len(twin.books.lines)
         await twin.storm(50)
         told = {line.sha256 for line in twin.books.lines[before:]}
-        await until(fragile_stack, "transak", "desk", lambda records: told <= {*hashes(records)})
+        await until(
+            fragile_stack, "transak", "full-disk", lambda records: told <= {*hashes(records)}
+        )
         assert process.returncode is None
-    records = [raw for _, raw in kept(fragile_stack, "transak", "desk")]
+    records = [raw for _, raw in kept(fragile_stack, "transak", "full-disk")]
     marks = [raw for raw in records if raw.kind in {Kind.OPENED, Kind.CLOSED}]
     assert [raw.kind for raw in marks[:3]] == [Kind.OPENED, Kind.CLOSED, Kind.OPENED]
     assert msgspec.json.decode(marks[1].value)["cause"] == "spool_full"
@@ -181,16 +188,16 @@ async def test_a_feed_that_can_be_resumed_and_starts_without_a_broker_loses_noth
     """Told while nobody listens, while the broker is away, and in between two connections."""
     broker = fragile_stack.kafka
     async with TWINS["pepay"](seed=7, rate=0) as twin:
-        async with ingest(tmp_path, fragile_stack, twin, "shop") as process:
-            await until(fragile_stack, "pepay", "shop", is_recovered)
+        async with ingest(tmp_path, fragile_stack, twin, "resumable") as process:
+            await until(fragile_stack, "pepay", "resumable", is_recovered)
             await twin.storm(50)
-            await until(fragile_stack, "pepay", "shop", lambda told: len(heard(told)) == 50)
+            await until(fragile_stack, "pepay", "resumable", lambda told: len(heard(told)) == 50)
             process.kill()
             await process.wait()
         broker.kill()
         await twin.storm(50)
         twin.audience.attentive.clear()
-        async with ingest(tmp_path, fragile_stack, twin, "shop") as process:
+        async with ingest(tmp_path, fragile_stack, twin, "resumable") as process:
             async with asyncio.timeout(40):
                 await twin.audience.attentive.wait()
             await play_on(twin, tmp_path, 50)
@@ -198,7 +205,7 @@ async def test_a_feed_that_can_be_resumed_and_starts_without_a_broker_loses_noth
             await asyncio.to_thread(broker.until_serving)
             await twin.storm(50)
             happened = {line.key[0] for line in twin.books.lines}
-            await until(fragile_stack, "pepay", "shop", lambda told: happened <= listed(told))
+            await until(fragile_stack, "pepay", "resumable", lambda told: happened <= listed(told))
             process.terminate()
             assert await process.wait() == 0
     assert len(happened) == 200
@@ -229,12 +236,12 @@ def heard(records: Records) -> list[str]:
     return [frame["id"] for frame in frames if frame["object"] == "event"]
 
 
-def test_a_missing_topic_is_one_line(tmp_path: Path, bare_stack: Stack) -> None:
+def test_a_missing_topic_is_one_line(tmp_path: Path, lone_stack: Stack) -> None:
     file = tmp_path / "penstock.toml"
     file.write_text(
-        f'[kafka]\nbootstrap_servers = "{bare_stack.bootstrap_servers}"\n'
+        f'[kafka]\nbootstrap_servers = "{lone_stack.bootstrap_servers}"\n'
         '[ingest]\nhttp = "127.0.0.1:0"\n'
-        '[[accounts]]\nprovider = "pepay"\nname = "main"\nenvironment = "sandbox"\n'
+        '[[accounts]]\nprovider = "assetpay"\nname = "main"\nenvironment = "sandbox"\n'
         'url = "ws://127.0.0.1:9/"\ncredentials = { api_key = "env:API_KEY" }\n'
     )
     ended = subprocess.run(
@@ -247,5 +254,5 @@ def test_a_missing_topic_is_one_line(tmp_path: Path, bare_stack: Stack) -> None:
     )
     (line,) = ended.stderr.splitlines()
     assert ended.returncode == 1
-    assert "raw.pepay" in line
+    assert "raw.assetpay" in line
     assert "penstock topics apply" in line

@@ -1,6 +1,9 @@
 """The commands that read topics, and what they say when there is nothing to read."""
 
+import os
+import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 from typer.testing import CliRunner
@@ -19,22 +22,6 @@ READS = [
 ]
 
 
-def complaint(
-    line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> str:
-    """Return the one line that a command says before it ends with exit code 1."""
-    (port,) = free(1)
-    monkeypatch.setenv("PENSTOCK_BOOTSTRAP_SERVERS", f"{LOOPBACK}:{port}")
-    monkeypatch.setenv("PENSTOCK_REGISTRY_URL", f"http://{LOOPBACK}:{port}")
-    monkeypatch.setattr(sys, "argv", ["penstock", *line.split()])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 1
-    (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith("penstock: ")
-    return said
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_and_an_example(command: str) -> None:
     told = CliRunner().invoke(app, [*command.split(), "--help"])
@@ -42,12 +29,41 @@ def test_every_command_has_help_and_an_example(command: str) -> None:
     assert "Example: penstock" in told.output
 
 
+@pytest.fixture(scope="module")
+def nowhere() -> dict[str, str]:
+    """Give what an environment says of a stack that is away."""
+    (port,) = free(1)
+    return {
+        "PENSTOCK_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{port}",
+        "PENSTOCK_REGISTRY_URL": f"http://{LOOPBACK}:{port}",
+    }
+
+
+@pytest.fixture(scope="module")
+def alone(nowhere: dict[str, str]) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Give the commands at work, side by side: each waits as long as Kafka may take."""
+    running = {
+        line: subprocess.Popen(
+            [sys.executable, "-m", "penstock", *line.split()],
+            env={"PATH": os.environ["PATH"], **nowhere},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for line in READS
+    }
+    yield running
+    for process in running.values():
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.parametrize("line", READS)
-def test_kafka_that_is_away_is_one_line(
-    line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = complaint(line, capsys, monkeypatch)
-    assert f"Kafka at {LOOPBACK}:" in said
+def test_kafka_that_is_away_is_one_line(line: str, alone: dict[str, subprocess.Popen[str]]) -> None:
+    _, complained = alone[line].communicate(timeout=60)
+    assert alone[line].returncode == 1
+    (said,) = complained.splitlines()
+    assert said.startswith(f"penstock: Kafka at {LOOPBACK}:")
     assert "start it, or correct the address" in said
 
 
@@ -62,8 +78,16 @@ def test_kafka_that_is_away_is_one_line(
 def test_words_that_mean_nothing_are_one_line(
     line: str,
     words: tuple[str, ...],
+    nowhere: dict[str, str],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said = complaint(line, capsys, monkeypatch)
+    for name, address in nowhere.items():
+        monkeypatch.setenv(name, address)
+    monkeypatch.setattr(sys, "argv", ["penstock", *line.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("penstock: ")
     assert [word for word in words if word not in said] == []
