@@ -89,7 +89,14 @@ def drain(recordings: list[Recording]) -> Drained:
 
 
 def _fill(stack: Stack, recordings: list[Recording]) -> int:
-    producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "linger.ms": 50})
+    producer = Producer(
+        {
+            "bootstrap.servers": stack.bootstrap_servers,
+            "linger.ms": 50,
+            "queue.buffering.max.messages": 10_000_000,  # a slow broker is waited for
+            "queue.buffering.max.kbytes": 2_000_000,
+        }
+    )
     queues = [raws(recording) for recording in recordings]
     count = 0
     for together in zip(*queues, strict=True):
