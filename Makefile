@@ -10,7 +10,7 @@ say := printf 'penstock: %s\n'
 setup: .venv/.made ## make .venv with the penstock command
 	@:
 
-.venv/.made: pyproject.toml requirements.lock
+.venv/.made: pyproject.toml requirements.lock hatch_build.py schemas/avro_native.pyx
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  $(say) "Python 3.11 or later is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1): install one, or say make PYTHON=/path/to/it" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
