@@ -109,13 +109,17 @@ def _within(told: Tell, part: Part, before: float) -> Tell:
 
 
 def _write(name: str, section: str) -> None:
-    """Replace what stands between a part's two markers, and nothing else."""
+    _PAGE.write_text(replaced(_PAGE.read_text("utf-8"), name, section), "utf-8")
+
+
+def replaced(page: str, name: str, section: str) -> str:
+    """Return a page with a part's section between its two markers, and all else as it was."""
     begin, end = f"<!-- make bench: {name} -->\n", f"<!-- end of {name} -->\n"
-    before, found, rest = _PAGE.read_text("utf-8").partition(begin)
+    before, found, rest = page.partition(begin)
     _, ended, after = rest.partition(end)
     if not (found and ended):
         raise OperatorError(f"{_PAGE} has no markers for {name}: {begin.strip()} … {end.strip()}")
-    _PAGE.write_text(f"{before}{begin}\n{section}\n{end}{after}", "utf-8")
+    return f"{before}{begin}\n{section}\n{end}{after}"
 
 
 def _plot(charts: Sequence[Chart]) -> None:
