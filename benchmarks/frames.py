@@ -6,7 +6,7 @@ One in ten is told again, as measured everywhere else in this directory.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import aiohttp
@@ -37,6 +37,9 @@ class Recording:
     keys: Keys
     token: str | None
     """What verifies the frames, where they are signed."""
+
+    def first(self, count: int) -> "Recording":
+        return replace(self, frames=self.frames[:count])
 
 
 async def _paymium(session: aiohttp.ClientSession, twin: _Twin) -> aiohttp.ClientWebSocketResponse:

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from benchmarks import ingest, machine, processor, reference, stages
+from benchmarks import ingest, latency, machine, processor, reference, stages
 from benchmarks.bench_venv import bench_python
 from benchmarks.part import Chart, Part, Tell
 from penstock.checkout import ROOT
@@ -42,6 +42,13 @@ PARTS = (
     ),
     Part(name="processor", seconds=100, measure=processor.measure, report=processor.report),
     Part(name="ingest", seconds=150, measure=_ingest, report=ingest.report),
+    Part(
+        name="latency",
+        seconds=430,
+        measure=latency.measure,
+        report=latency.report,
+        charts=latency.charts,
+    ),
 )
 _PAGE = ROOT / "docs" / "performance.md"
 _PLOT = ROOT / "docs" / "performance.svg"

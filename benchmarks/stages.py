@@ -87,6 +87,18 @@ def raws(recording: Recording) -> Iterator[Raw]:
         )
 
 
+def event_ids(recording: Recording) -> list[list[str]]:
+    """Return what events each frame leads to: their ids without provider and account.
+
+    A frame that was told before leads to none.
+    """
+    mapper = MAPPERS[recording.provider]
+    ids: list[list[str]] = [[] for _ in recording.frames]
+    for event, _ in _Whole(recording, mapper).one_transaction(list(raws(recording))).events:
+        ids[event.evidence.offset].append(event.id.split("/", 2)[2])
+    return ids
+
+
 def stages(recording: Recording) -> dict[str, float]:
     """Return stage → CPU µs per frame; ``whole`` is all of it, in transactions."""
     count = len(recording.frames)
