@@ -22,10 +22,10 @@ from penstock.addresses import (
 from penstock.avro_records import Records
 from penstock.gaps import CLOSED, OPEN, WHOLE, Day, Hole, Span, days, holes
 from penstock.topic_reader import whole
-from processors.mapper import millis_text
 from schemas import topics
 from schemas.connection import Connection
 from schemas.records import Coverage
+from schemas.times import millis_text
 
 OpenOption = Annotated[
     bool, typer.Option("--open", help="Only days in which something may be missing.")

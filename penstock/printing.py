@@ -10,8 +10,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from processors.mapper import millis_text
 from schemas.records import Money, Payload
+from schemas.times import millis_text
 
 _TIME: Final = "_at"
 """How the names of fields that hold a time end."""

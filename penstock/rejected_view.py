@@ -8,9 +8,9 @@ import typer
 from penstock.printing import printable, quiet, table
 from penstock.redriving import Outcome
 from penstock.rejections import Plan, Rejection, counts
-from processors.mapper import millis_text
 from schemas import topics
 from schemas.redrive import MAX_ATTEMPTS
+from schemas.times import millis_text
 
 _COLUMNS: Final = ("at", "rejected", "reason", "account", "try", "message")
 

@@ -7,9 +7,9 @@ import msgspec
 
 from penstock.printing import body_text, monies, plain
 from penstock.trace import payload_of
-from processors.mapper import millis_text
 from schemas.records import Coverage, Event, Raw, Rejected, Witness
 from schemas.redrive import Asked
+from schemas.times import millis_text
 
 Record = Event | Raw | Rejected | Coverage | Witness | Asked
 

@@ -9,8 +9,8 @@ from rich.tree import Tree
 
 from penstock.printing import body_text, monies, plain, printable, quiet
 from penstock.trace import Check, Trace, payload_of
-from processors.mapper import millis_text
 from schemas.records import Event
+from schemas.times import millis_text
 
 _MARKS: Final = {
     True: ("✓ ", "green"),

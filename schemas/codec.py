@@ -7,7 +7,6 @@ https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-d
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import resources
 from typing import Final, NamedTuple
@@ -29,6 +28,7 @@ from schemas.records import (
     Status,
     Via,
 )
+from schemas.times import micros_text
 
 Headers = list[tuple[str, bytes]]
 
@@ -64,19 +64,9 @@ def cloud_event_headers(event: Event) -> Headers:
         ("ce_id", event.id.encode()),
         ("ce_type", event.type.encode()),
         ("ce_source", f"/{event.provider}/{event.account}".encode()),
-        ("ce_time", _rfc3339(event.occurred_at)),
+        ("ce_time", micros_text(event.occurred_at).encode()),
         ("content-type", b"application/avro"),
     ]
-
-
-def _rfc3339(time: Micros) -> bytes:
-    seconds, micros = divmod(time, 1_000_000)
-    return b"%b.%06dZ" % (_second(seconds), micros)
-
-
-@lru_cache(4096)
-def _second(seconds: int) -> bytes:
-    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat().encode()
 
 
 # ---- raw ----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from base64 import urlsafe_b64encode
 from binascii import Error as NotBase64
 from binascii import a2b_base64
 from collections.abc import Mapping
+from functools import lru_cache
 from hmac import compare_digest
 from typing import Final, NamedTuple
 
@@ -61,18 +62,21 @@ def verified(token: str, ring: Mapping[str, bytes], now: Micros) -> Verified:
     segments = token.split(".")
     if len(segments) != 3:  # noqa: PLR2004
         raise NotAToken(f"token: expected 3 segments, found {len(segments)}")
-    header, claims, _ = (_unarmoured(segment) for segment in segments)
-    _check_header(_HEADER.decode(header))
+    _check_header(segments[0])
+    claims = _unarmoured(segments[1])
     signed, _, signature = token.encode().rpartition(b".")
     for key_id, key in ring.items():
         if compare_digest(_armoured(mac(key, signed)), signature):
             _check_life(_LIFE.decode(claims), now)
             return Verified(key_id, claims)
+    _unarmoured(segments[2])
     raise NotVerified(f"token: expected one of {len(ring)} keys to have signed it, none has")
 
 
-def _check_header(header: _Header) -> None:
+@lru_cache(8)  # an issuer writes one header all its life
+def _check_header(segment: str) -> None:
     """Hold the token to the one algorithm that we chose; it has no say in that."""
+    header = _HEADER.decode(_unarmoured(segment))
     if header.alg != "HS256":
         raise NotVerified("token: expected alg HS256, found another or none")
     if header.crit is not msgspec.UNSET:

@@ -24,7 +24,6 @@ from processors.mapper import (
     Word,
     is_same,
     micros,
-    millis_text,
     money,
     scaled,
     stake,
@@ -32,6 +31,7 @@ from processors.mapper import (
 from schemas import records
 from schemas.records import Listing, Money, Raw, Status, Transfer, Via
 from schemas.signatures import assetpay
+from schemas.times import millis_text
 from schemas.topics import joined
 
 _USD: Final = "USD"

@@ -24,12 +24,12 @@ from processors.mapper import (
     Word,
     action,
     micros,
-    millis_text,
     money,
     rate,
     stake,
 )
 from schemas.records import Authority, Conversion, Fee, Notice, Raw, Status, Via
+from schemas.times import millis_text
 
 # ---- envelopes ----------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from processors.mapper import (
     content_hash,
     is_same,
     micros,
-    millis_text,
     money,
     rate,
     scaled,
@@ -144,11 +143,6 @@ def test_a_time_is_told_in_whole_microseconds() -> None:
 def test_a_time_beyond_the_contract_is_refused(moment: datetime | int) -> None:
     with pytest.raises(InvalidValue, match=r"^\$\.at: expected a time between 1970 and 2112"):
         micros(moment, "$.at")
-
-
-def test_a_time_in_an_id_has_milliseconds_and_is_never_rounded_up() -> None:
-    assert millis_text(1743772509000000) == "2025-04-04T13:15:09.000Z"
-    assert millis_text(1743772509999999) == "2025-04-04T13:15:09.999Z"
 
 
 def test_an_invoice_is_paid_and_all_else_is_called_by_its_status() -> None:

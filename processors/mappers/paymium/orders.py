@@ -20,13 +20,13 @@ from processors.mapper import (
     Word,
     digits,
     micros,
-    millis_text,
     money,
     stake,
 )
 from processors.mappers.paymium.bitcoin import BTC, market_of
 from processors.mappers.paymium.postings import Operation, posting
 from schemas.records import Fee, Money, Order, Status, Transfer
+from schemas.times import millis_text
 
 # "Order states": https://github.com/paytunia/api-documentation. Ranks are ours.
 _STATE: Final[Mapping[str, Status]] = {

@@ -19,12 +19,12 @@ from processors.mapper import (
     Word,
     action,
     micros,
-    millis_text,
     money,
     stake,
 )
 from processors.mappers.paymium.bitcoin import BTC
 from schemas.records import Invoice, Status
+from schemas.times import millis_text
 
 _PAYMENT_STATE: Final[Mapping[str, tuple[Status, int]]] = {
     "pending_payment": (Status.CREATED, 0),

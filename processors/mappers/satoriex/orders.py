@@ -7,9 +7,10 @@ https://satoriex.io/en/docs/trading/websocket
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from processors.mapper import Keys, Part, Statement, digits, millis_text
+from processors.mapper import Keys, Part, Statement, digits
 from processors.mappers.satoriex import values, wire
 from schemas.records import Micros, Order, Status
+from schemas.times import millis_text
 
 _ORDER_STATUS: Final[Mapping[str, tuple[Status, int]]] = {
     "pending": (Status.PENDING, 0),

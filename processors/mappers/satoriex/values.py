@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Final
 
 from processors.errors import InvalidValue, Malformed
-from processors.mapper import Keys, digits, micros, millis_text, money, scaled
+from processors.mapper import Keys, digits, micros, money, scaled
 from processors.mappers.satoriex import wire
 from schemas.records import Micros, Money
+from schemas.times import millis_text
 
 USDC: Final = "USDC"
 SHARES: Final = "SHARES"
