@@ -55,16 +55,23 @@ class _Amounts(dict[str, bytes]):
     """An amount's digits → its bytes: an entity tells the same amounts again and again."""
 
     def __init__(self, scale: int) -> None:
-        self._scale = Decimal(scale)
+        self._scale = scale
 
     def __missing__(self, digits: str) -> bytes:
         if len(self) >= _REMEMBERED:
             self.clear()
-        scaled = Decimal(digits).scaleb(self._scale, _EXACT)
-        unscaled = int(scaled.to_integral_exact(context=_EXACT))
+        whole, _, decimals = digits.partition(".")
+        if len(decimals) > self._scale or "E" in digits:
+            unscaled = self._rare(digits)
+        else:
+            unscaled = int(whole + decimals.ljust(self._scale, "0"))
         size = (unscaled.bit_length() + 8) >> 3
         self[digits] = told = _LONG[size] + unscaled.to_bytes(size, "big", signed=True)
         return told
+
+    def _rare(self, digits: str) -> int:
+        scaled = Decimal(digits).scaleb(self._scale, _EXACT)
+        return int(scaled.to_integral_exact(context=_EXACT))
 
 
 _EXACT: Final = Context(prec=80, traps=[Inexact])
