@@ -22,7 +22,7 @@ from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from processors import metrics
-from processors.aiokafka_private import shorten_pauses
+from processors.aiokafka_private import shorten_pauses, spare_copies
 from processors.assignor import ByPartitionNumber
 from processors.errors import OperatorError
 from processors.key_log import KeyLog
@@ -78,7 +78,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
                 continue
             for at, records in (await consumer.getmany(timeout_ms=200)).items():
                 if task := self.tasks.get(at.partition):
-                    task.put(records)
+                    task.put(at.topic, records)
 
     async def _read_keys(self) -> None:
         """Read ``keys`` to its end, and keep reading."""
@@ -199,6 +199,7 @@ def explain(error: BaseException) -> None:
 def application(work: Work, host: str, port: int) -> faust.App:
     """Return the app, ready to be run by ``faust.Worker``."""
     shorten_pauses()
+    spare_copies()
     worker = Worker(work)
     app = _Host(
         work.application,

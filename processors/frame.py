@@ -1,6 +1,6 @@
 """A raw record in its place, and the records that are built from it. No I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -166,7 +166,7 @@ def rejection_of(
 class Delivered(NamedTuple):
     """A record as Kafka holds it, before anyone read its headers."""
 
-    headers: tuple[tuple[str, bytes], ...]
+    headers: Sequence[tuple[str, bytes]]
     value: bytes
     position: Position
 

@@ -5,14 +5,14 @@ key of the frames that came before.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer
-from aiokafka.structs import ConsumerRecord
 
+from processors.aiokafka_private import Record
 from processors.errors import OperatorError
 from processors.restore import ANSWER_MS, reached
 from processors.settings import KeyRing
@@ -73,7 +73,7 @@ class KeyLog:
             for at, end in ends.items():
                 while await consumer.position(at) < end:
                     for records in (await consumer.getmany(at, timeout_ms=_WAIT_MS)).values():
-                        self._take_in(records)
+                        self._take_in(at.partition, records)
 
     @property
     def count(self) -> int:
@@ -92,7 +92,7 @@ class KeyLog:
             raise RuntimeError("keys are not followed yet")
         return self._consumer
 
-    def _take_in(self, records: list[ConsumerRecord]) -> None:
+    def _take_in(self, partition: int, records: Sequence[Record]) -> None:
         for record in records:
             if record.value is None:
                 continue
@@ -101,4 +101,4 @@ class KeyLog:
             except Unopened as error:
                 raise OperatorError(f"{error}; correct keys.seal") from error
             self._ring.add(key)
-            self._told.append(Minted(record.partition, record.offset, key))
+            self._told.append(Minted(partition, record.offset, key))

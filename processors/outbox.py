@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from processors.aiokafka_private import BatchBuilder, announce
+from processors.aiokafka_private import BatchBuilder, announce, append
 from schemas.codec import Headers
 from schemas.topics import partition_of
 
@@ -40,22 +40,14 @@ class Outbox:
         """Add a record to a partition; without a value it is a tombstone."""
         at = topic, partition
         batch = self._open.get(at) or self._begun(at)
-        if not self._appended(batch, key, value, headers):
+        record = self._written_at, key.encode(), value, headers or []
+        if not append(batch, *record):
             self._full.append((at, batch))
-            self._appended(self._begun(at), key, value, headers)
+            append(self._begun(at), *record)  # An empty batch takes a record of any size.
 
     def _begun(self, at: tuple[str, int]) -> BatchBuilder:
         batch = self._open[at] = self._producer.create_batch()
         return batch
-
-    def _appended(
-        self, batch: BatchBuilder, key: str, value: bytes | None, headers: Headers | None
-    ) -> bool:
-        """Append, or say that the batch is full; an empty batch takes a record of any size."""
-        appended = batch.append(
-            timestamp=self._written_at, key=key.encode(), value=value, headers=headers or []
-        )
-        return appended is not None
 
     def _batches(self) -> Iterator[tuple[TopicPartition, BatchBuilder]]:
         for at, batch in (*self._full, *self._open.items()):

@@ -8,16 +8,16 @@ process ends.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.structs import ConsumerRecord
 
 from processors import metrics
+from processors.aiokafka_private import Record
 from processors.attempts import Attempts
 from processors.batch import Batch
 from processors.drift_log import tell_new
@@ -52,6 +52,7 @@ _DRIFTS: Final[set[tuple[str, str, tuple[str, ...]]]] = set()
 BATCH_RECORDS: Final = 2_000
 """As many records waiting start a transaction at once, and stop further reading."""
 BATCH_BYTES: Final = 8 * 2**20
+"""A transaction that has so many takes no more."""
 OUTPUTS: Final = (
     topics.EVENTS,
     topics.REJECTED,
@@ -101,6 +102,13 @@ class Work:
         return (*self.inputs, topics.REDRIVE)
 
 
+class Arrived(NamedTuple):
+    """Records of a task's partition of one topic, in their order; at least one."""
+
+    topic: str
+    records: Sequence[Record]
+
+
 class Task:
     def __init__(self, partition: int, work: Work, consumer: AIOKafkaConsumer) -> None:
         self.partition = partition
@@ -109,7 +117,8 @@ class Task:
         self._work = work
         self._consumer = consumer
         self._inputs = [TopicPartition(topic, partition) for topic in work.topics]
-        self._waiting: deque[ConsumerRecord] = deque()
+        self._waiting: deque[Arrived] = deque()
+        self._waiting_records = 0
         self._arrived = asyncio.Event()
         self._paused = False
         self._stopping = False
@@ -215,11 +224,12 @@ class Task:
         """Let the task look at the keys, also where no record comes."""
         self._arrived.set()
 
-    def put(self, records: Iterable[ConsumerRecord]) -> None:
+    def put(self, topic: str, records: Sequence[Record]) -> None:
         """Take records in; beyond a batch, nothing more is read until it is written."""
-        self._waiting.extend(records)
+        self._waiting.append(Arrived(topic, records))
+        self._waiting_records += len(records)
         self._arrived.set()
-        if len(self._waiting) > BATCH_RECORDS and not self._paused:
+        if self._waiting_records > BATCH_RECORDS and not self._paused:
             self._paused = True
             self._consumer.pause(*self._inputs)
 
@@ -230,52 +240,58 @@ class Task:
         while not self._stopping:
             await self._arrived.wait()
             rest = begun + self._work.linger - clock()
-            if rest > 0 and len(self._waiting) < self._limit:
+            if rest > 0 and self._waiting_records < self._limit:
                 await asyncio.sleep(rest)
             begun = clock()
             await self._look_again()
-            if records := list(self._taken()):
-                await self._transact(records)
+            if arrived := self._taken():
+                await self._transact(arrived)
 
-    def _taken(self) -> Iterator[ConsumerRecord]:
+    def _taken(self) -> list[Arrived]:
         """Take at most one transaction's worth of what waits."""
-        size = 0
-        for _ in range(min(len(self._waiting), self._limit)):
-            record = self._waiting.popleft()
-            size += len(record.value or b"")
-            yield record
-            if size > BATCH_BYTES:
-                break
+        taken: list[Arrived] = []
+        room, size = self._limit, 0
+        while self._waiting and room and size < BATCH_BYTES:
+            topic, records = self._waiting.popleft()
+            if len(records) > room:
+                self._waiting.appendleft(Arrived(topic, records[room:]))
+                records = records[:room]
+            taken.append(Arrived(topic, records))
+            room -= len(records)
+            size += sum(len(record.value or b"") for record in records)
+        self._waiting_records -= sum(len(arrived.records) for arrived in taken)
         if not self._waiting:
             self._arrived.clear()
-        if self._paused and len(self._waiting) < BATCH_RECORDS:
+        if self._paused and self._waiting_records < BATCH_RECORDS:
             self._paused = False
             self._consumer.resume(*self._inputs)
+        return taken
 
-    async def _transact(self, records: list[ConsumerRecord]) -> None:
+    async def _transact(self, arrived: Sequence[Arrived]) -> None:
         begun = time.monotonic()
-        batch = await self._judged(records)
-        await self._write(batch, {record.topic: record.offset + 1 for record in records})
+        batch = await self._judged(arrived)
+        await self._write(batch, {topic: records[-1].offset + 1 for topic, records in arrived})
         metrics.REMEMBERED.labels(self.partition).set(len(self.state))
         metrics.committed(batch, self.moved_at - begun, _now())
         tell_new(batch.drifts, _DRIFTS)
 
-    async def _judged(self, records: Sequence[ConsumerRecord]) -> Batch:
+    async def _judged(self, arrived: Sequence[Arrived]) -> Batch:
         """Judge all records; again, if a key of theirs was told and not read yet."""
         log = self._work.late_keys.log if self._work.late_keys else None
         known = log.count if log else 0
-        batch = self._tried(records)
+        batch = self._tried(arrived)
         if log and any(part.reason == Reason.UNVERIFIED for part in batch.rejected):
             await log.catch_up()
             if log.count > known:
-                return self._tried(records)
+                return self._tried(arrived)
         return batch
 
-    def _tried(self, records: Sequence[ConsumerRecord]) -> Batch:
+    def _tried(self, arrived: Sequence[Arrived]) -> Batch:
         batch = Batch(self.state, _now())
-        self._noted.begin({record.topic: record.offset for record in records})
-        for record in records:
-            self._process(record, batch)
+        self._noted.begin({topic: records[-1].offset for topic, records in arrived})
+        for topic, records in arrived:
+            for record in records:
+                self._process(topic, record, batch)
         self._noted.done()
         return batch
 
@@ -318,11 +334,11 @@ class Task:
                 await self._write(Batch(self.state, _now(), redriven=found), {})
         await self._write(Batch(self.state, _now()), {topics.KEYS: minted[-1].offset + 1})
 
-    def _process(self, record: ConsumerRecord, batch: Batch) -> None:
-        position, told, mapper = Position(record.topic, record.partition, record.offset), None, None
+    def _process(self, topic: str, record: Record, batch: Batch) -> None:
+        position, told, mapper = Position(topic, self.partition, record.offset), None, None
         value = record.value or b""
         try:
-            if record.topic == topics.REDRIVE:
+            if topic == topics.REDRIVE:
                 told = again(record.headers)
                 position = told.of
             mapper = self._work.mapper(position.topic)

@@ -17,17 +17,16 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
 import msgspec
-from aiokafka.structs import ConsumerRecord
 
 from processors.__main__ import tune_garbage_collection
-from processors.aiokafka_private import shorten_pauses
+from processors.aiokafka_private import Record, shorten_pauses, spare_copies
 from processors.app import Worker
 from processors.batch import Batch
 from processors.mapper import Keys
 from processors.outbox import Outbox
 from processors.settings import KeyRing
 from processors.store import Buffers
-from processors.task import Task, Work
+from processors.task import Arrived, Task, Work
 from schemas import topics
 from schemas.avro_writer import encoder
 from schemas.codec import confluent, hundredths, path_bit
@@ -96,11 +95,11 @@ decoded = msgspec.json.Decoder(Payment).decode
 class ReferenceTask(Task):
     """Does the reference work, and is a task in everything else."""
 
-    def _tried(self, records: Sequence[ConsumerRecord]) -> Batch:
+    def _tried(self, arrived: Sequence[Arrived]) -> Batch:
         self._told: list[tuple[str, bytes]] = []
-        return super()._tried(records)
+        return super()._tried(arrived)
 
-    def _process(self, record: ConsumerRecord, batch: Batch) -> None:
+    def _process(self, topic: str, record: Record, batch: Batch) -> None:  # noqa: ARG002
         payment = decoded(record.value)
         key = bytes.fromhex(payment.event_id.replace("-", ""))
         if batch.fact(key) is not None:
@@ -140,6 +139,7 @@ def main() -> None:
     asked = parser.parse_args()
     work = _work(asked.bootstrap, asked.group, asked.inputs.split(","), asked.state)
     shorten_pauses()
+    spare_copies()
     tune_garbage_collection()
     asyncio.run(Worker(work, ReferenceTask).run())
 
