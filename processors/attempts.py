@@ -6,12 +6,16 @@ range its records are processed one by one; a part that then kills the task twic
 be rejected as ``crashed``.
 
 Only processing is guarded: a death while Kafka is written to condemns nobody. The note
-is not synced: it must outlive the process, not the machine.
+is not synced: it must outlive the process, not the machine. It is written over in place:
+a file that was truncated is put on disk when it is closed (ext4's ``auto_da_alloc``), and
+two milliseconds of every transaction went there, twice.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from weakref import finalize
 
 import msgspec
 
@@ -44,7 +48,11 @@ class Attempts:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._note = self._read()
+        self._handle = self._opened()
+        finalize(self, os.close, self._handle)
+        told = file.read_bytes()
+        self._length = len(told)
+        self._note = _read(told)
         if self._note.running is not None:
             self._died(self._note)
 
@@ -82,21 +90,31 @@ class Attempts:
         self._note = _Note(note.deaths + 1, note.up_to, note.alone)
         self._write()
 
-    def _read(self) -> _Note:
+    def _opened(self) -> int:
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=_Note)
-        except FileNotFoundError:
-            return _Note()
-        except msgspec.MsgspecError:
-            return _Note()  # Torn by a full disk: at worst a poison has three more attempts.
+            return os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise self._refused(error) from error
 
     def _write(self) -> None:
+        told = msgspec.json.encode(self._note)
+        self._length = max(self._length, len(told))
         try:
-            self._file.write_bytes(msgspec.json.encode(self._note))
+            os.pwrite(self._handle, told.ljust(self._length), 0)
         except OSError as error:
-            raise OperatorError(
-                f"cannot write {self._file} ({error.strerror}); make room for it or give access"
-            ) from error
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> OperatorError:
+        return OperatorError(
+            f"cannot write {self._file} ({error.strerror}); make room for it or give access"
+        )
+
+
+def _read(told: bytes) -> _Note:
+    try:
+        return msgspec.json.decode(told, type=_Note)
+    except msgspec.MsgspecError:
+        return _Note()  # New, or torn by a full disk: at worst a poison has three more attempts.
 
 
 def _name(position: Position, part: int) -> str:

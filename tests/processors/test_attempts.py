@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from processors.attempts import Attempts
+from processors.errors import OperatorError
 from processors.pipeline import WHOLE
 from schemas.records import Position
 
@@ -87,3 +88,17 @@ def test_a_range_over_two_topics_is_passed_when_both_are(file: Path) -> None:
 def test_a_torn_note_is_no_note(file: Path) -> None:
     file.write_bytes(b'{"deaths": 3, "up')
     assert not Attempts(file).is_alone
+
+
+def test_a_note_is_read_also_where_a_longer_one_stood_before(file: Path) -> None:
+    for _ in range(3):
+        Attempts(file).begin({"raw.acme": 4, "raw.another": 7})
+    attempts = Attempts(file)
+    attempts.begin({"raw.another": 7})
+    attempts.done()
+    assert Attempts(file).is_alone
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="cannot write"):
+        Attempts(tmp_path / "nowhere" / "attempts")
