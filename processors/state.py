@@ -287,7 +287,8 @@ def records_of(
         )
 
 
-def _chunks(whole: Mapping[K, V]) -> list[dict[K, V]]:
+def _chunks(whole: Mapping[K, V]) -> list[Mapping[K, V]]:
+    if len(whole) <= _PER_RECORD:
+        return [whole]
     items = iter(whole.items())
-    chunks = [dict(chunk) for chunk in iter(lambda: list(islice(items, _PER_RECORD)), [])]
-    return chunks or [{}]
+    return [dict(chunk) for chunk in iter(lambda: list(islice(items, _PER_RECORD)), [])]

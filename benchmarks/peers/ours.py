@@ -10,8 +10,8 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
+from time import time_ns
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
@@ -60,7 +60,7 @@ encoded = encoder(_without_enums(_SCHEMA))
 
 
 class Payment(msgspec.Struct):
-    """The JSON, and the record that is made of it."""
+    """The JSON, and the record that is made of it; of amounts the digits, which Avro gets."""
 
     event_id: str = msgspec.field(name="id")
     source: str = msgspec.field(name="src")
@@ -69,10 +69,10 @@ class Payment(msgspec.Struct):
     account_id: str = msgspec.field(name="acct")
     customer_id: str | None = msgspec.field(name="cust")
     currency: str = msgspec.field(name="ccy")
-    amount: Decimal
-    fee: Decimal
-    tax: Decimal | None
-    rate: Decimal
+    amount: str
+    fee: str
+    tax: str | None
+    rate: str
     word: str = msgspec.field(name="status")
     country: str | None
     channel: str
@@ -97,6 +97,7 @@ class ReferenceTask(Task):
 
     def _tried(self, arrived: Sequence[Arrived]) -> Batch:
         self._told: list[tuple[str, bytes]] = []
+        self._received_at = hundredths(time_ns() // 1000)
         return super()._tried(arrived)
 
     def _process(self, topic: str, record: Record, batch: Batch) -> None:  # noqa: ARG002
@@ -105,8 +106,14 @@ class ReferenceTask(Task):
         if batch.fact(key) is not None:
             batch.duplicates.append(("reference", "socket"))
             return
-        received_at = hundredths(batch.published_at)
-        batch.facts[key] = FactSeen(_NO_STAKES, 1, True, _SOCKET, received_at, record.offset)  # noqa: FBT003
+        batch.facts[key] = FactSeen(
+            stakes=_NO_STAKES,
+            recipe=1,
+            is_fact=True,
+            paths=_SOCKET,
+            received_at=self._received_at,
+            offset=record.offset,
+        )
         self._told.append((payment.event_id, PREFIX + encoded(payment)))
 
     def _outbox(self, batch: Batch, learnt: Sequence[bytes]) -> Outbox:
