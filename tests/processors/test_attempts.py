@@ -1,5 +1,7 @@
 """A poison is found, alone, and only it is condemned."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,14 @@ def test_a_note_is_read_also_where_a_longer_one_stood_before(file: Path) -> None
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="cannot write"):
         Attempts(tmp_path / "nowhere" / "attempts")
+
+
+def test_what_was_noted_outlives_a_kill(file: Path) -> None:
+    killed = (
+        "import os, signal, sys; from pathlib import Path; "
+        "from processors.attempts import Attempts; "
+        "Attempts(Path(sys.argv[1])).begin({'raw.acme': 9}); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", killed, str(file)], check=False)
+    assert Attempts(file).is_alone
