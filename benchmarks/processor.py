@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,17 @@ from schemas.codec import raw_headers
 _ACCOUNTS = tuple(f"account-{number}" for number in range(16))
 """Enough of them that every partition, and so every task, has work."""
 _FRAMES, _FEW, _RUNS = 20_000, 4_000, 3
+_LANGUAGES = {
+    "C": ["-m", "processors"],
+    "Python": [
+        "-c",
+        (
+            "import runpy, sys; sys.modules['schemas.avro_native'] = None; "
+            "runpy.run_module('processors', run_name='__main__', alter_sys=True)"
+        ),
+    ],
+}
+"""What writes Avro → how Python is started: where the C extension cannot be imported, none is."""
 _LIMIT = 180.0
 _WARM = 0.1
 """Share of the backlog that is not measured."""
@@ -44,47 +55,51 @@ class Drained:
     rss_mb: float
 
 
-def measure(smoke: bool, tell: Tell) -> list[Drained]:  # noqa: FBT001 - as run.py calls every part
-    """Drain a backlog of all providers' frames, several times."""
+def measure(smoke: bool, tell: Tell) -> dict[str, list[Drained]]:  # noqa: FBT001 - as every part
+    """Drain a backlog of all providers' frames, several times with each Avro writer in turn."""
     runs = 1 if smoke else _RUNS
     tell(0, "recording frames from the twins")
     recordings = [record(name, _FEW if smoke else _FRAMES) for name in FEEDS]
-    drained = []
+    drained: dict[str, list[Drained]] = {language: [] for language in _LANGUAGES}
     for number in range(runs):
-        tell((number + 0.3) / (runs + 0.3), f"run {number + 1}")
-        drained.append(drain(recordings))
+        for place, language in enumerate(_LANGUAGES):
+            share = (number * len(_LANGUAGES) + place + 0.3) / (runs * len(_LANGUAGES) + 0.3)
+            tell(share, f"run {number + 1}, Avro in {language}")
+            drained[language].append(drain(recordings, language))
     return drained
 
 
-def report(runs: list[Drained]) -> str:
+def report(drained: Mapping[str, Sequence[Drained]]) -> str:
     """Return a section of Markdown."""
-    figures = (
-        ("CPU µs per event", spread([run.cpu_us for run in runs])),
-        ("events/s", spread([run.events_per_second for run in runs])),
-        ("RSS, MB", spread([run.rss_mb for run in runs])),
+    rows = (
+        f"| {language} | {spread([run.cpu_us for run in runs])} "
+        f"| {spread([run.events_per_second for run in runs])} "
+        f"| {spread([run.rss_mb for run in runs])} |"
+        for language, runs in drained.items()
     )
     return "\n".join(
         [
             "### The processor, as it is deployed",
             "",
-            "| | min / median / max |",
-            "|---|---:|",
-            *(f"| {name} | {told} |" for name, told in figures),
+            "| Avro written in | CPU µs per event | events/s | RSS, MB |",
+            "|---|---:|---:|---:|",
+            *rows,
             "",
             (
                 f"`python -m processors` on a backlog of real frames, as many of each provider; "
-                f"{len(runs)} runs, a tenth of each to warm up."
+                f"min / median / max of {len(next(iter(drained.values())))} runs each, in turn, a "
+                "tenth of each run to warm up. An event is one that was told, or told again."
             ),
         ]
     )
 
 
-def drain(recordings: list[Recording]) -> Drained:
+def drain(recordings: list[Recording], language: str = "C") -> Drained:
     """Write the frames to raw, then measure one processor that reads them."""
     with TemporaryDirectory() as directory, local_stack(Path(directory, "stack")) as stack:
         prepare(stack, [recording.provider for recording in recordings])
         count = _fill(stack, recordings)
-        with _processor(stack, Path(directory), recordings) as address:
+        with _processor(stack, Path(directory), recordings, language) as address:
             return _measured(address, count)
 
 
@@ -112,14 +127,16 @@ def _fill(stack: Stack, recordings: list[Recording]) -> int:
 
 
 @contextmanager
-def _processor(stack: Stack, directory: Path, recordings: list[Recording]) -> Iterator[str]:
+def _processor(
+    stack: Stack, directory: Path, recordings: list[Recording], language: str
+) -> Iterator[str]:
     (port,) = free(1)
     address = f"127.0.0.1:{port}"
     settings = directory / "benchmark.toml"
     settings.write_text(_settings(stack, address, recordings))
     secrets = {f"TOKEN_{r.provider}": r.token for r in recordings if r.token}
     process = Popen(  # noqa: S603 - ourselves
-        [sys.executable, "-m", "processors", "--settings", str(settings)],
+        [sys.executable, *_LANGUAGES[language], "--settings", str(settings)],
         env={**os.environ, **secrets, "REFERENCE": "benchmark" * 4},
     )
     try:

@@ -40,7 +40,7 @@ PARTS = (
         report=reference.report,
         charts=reference.charts,
     ),
-    Part(name="processor", seconds=100, measure=processor.measure, report=processor.report),
+    Part(name="processor", seconds=200, measure=processor.measure, report=processor.report),
     Part(name="ingest", seconds=150, measure=_ingest, report=ingest.report),
     Part(
         name="latency",
