@@ -90,7 +90,7 @@ PEERS: Mapping[str, Peer] = {
         name="ours, exactly once, durable `state`", command=_ours, warm=0.1, output=topics.EVENTS
     ),
     "streams": Peer(
-        # The first 250,000 or so cost twice as much: the JIT is at work.
+        # 250,000: they cost twice as much, because the JIT is at work.
         name="Kafka Streams 4.1, exactly_once_v2, RocksDB",
         command=_streams,
         warm=0.56,
@@ -129,7 +129,7 @@ class Size(NamedTuple):
     runs: int
 
 
-FULL = Size(long=450_000, short=60_000, runs=3)
+FULL = Size(long=400_000, short=40_000, runs=3)
 QUICK = Size(long=30_000, short=20_000, runs=1)
 
 

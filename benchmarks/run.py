@@ -50,8 +50,11 @@ PARTS = (
         charts=latency.charts,
     ),
 )
+PLOT = "plot"
+"""Beside the parts, what has a place on the page."""
 _PAGE = ROOT / "docs" / "performance.md"
 _PLOT = ROOT / "docs" / "performance.svg"
+_CHARTS = ROOT / ".penstock" / "charts"
 _CTRL_C = 130
 
 
@@ -66,18 +69,17 @@ def main() -> None:
     asked = parser.parse_args()
     parts = [part for part in PARTS if not asked.only or part.name in asked.only]
     try:
-        charts = _measure(parts, smoke=asked.quick)
-        if len(parts) == len(PARTS) and not asked.quick:
-            _plot(charts)
+        _measure(parts, smoke=asked.quick)
+        if not asked.quick:
+            _plot()
     except OperatorError as error:
         sys.exit(f"make bench: {error}")
     except KeyboardInterrupt:
         sys.exit(_CTRL_C)
 
 
-def _measure(parts: Sequence[Part], *, smoke: bool) -> list[Chart]:
+def _measure(parts: Sequence[Part], *, smoke: bool) -> None:
     """Measure each part, and write its section as soon as it is there."""
-    charts = []
     with _progress(sum(part.seconds for part in parts)) as told:
         bench_python(lambda said: told(0, said))
         done = 0.0
@@ -86,11 +88,10 @@ def _measure(parts: Sequence[Part], *, smoke: bool) -> list[Chart]:
             results = part.measure(smoke, _within(told, part, done))
             done += part.seconds
             section = f"{part.report(results).strip()}\n\n{facts}\n"
-            charts += part.charts(results)
             print(f"\n{section}")
             if not smoke:
                 _write(part.name, section)
-    return charts
+                _keep(part.name, part.charts(results))
 
 
 @contextmanager
@@ -129,10 +130,21 @@ def replaced(page: str, name: str, section: str) -> str:
     return f"{before}{begin}\n{section}\n{end}{after}"
 
 
-def _plot(charts: Sequence[Chart]) -> None:
+def _keep(name: str, charts: Sequence[Chart]) -> None:
+    _CHARTS.mkdir(parents=True, exist_ok=True)
     told = json.dumps([asdict(chart) for chart in charts])
-    script = str(Path(__file__).with_name("plot.py"))
-    subprocess.run([bench_python(), script, str(_PLOT)], input=told, text=True, check=True)  # noqa: S603
+    (_CHARTS / f"{name}.json").write_text(told, "utf-8")
+
+
+def _plot() -> None:
+    """Draw what each part showed last, once all of them were measured on this machine."""
+    kept = [_CHARTS / f"{part.name}.json" for part in PARTS]
+    if not all(file.is_file() for file in kept):
+        return
+    charts = [chart for file in kept for chart in json.loads(file.read_text("utf-8"))]
+    command = [bench_python(), str(Path(__file__).with_name("plot.py")), str(_PLOT)]
+    subprocess.run(command, input=json.dumps(charts), text=True, check=True)  # noqa: S603
+    _write(PLOT, f"![{'; '.join(chart['title'] for chart in charts)}]({_PLOT.name})\n")
 
 
 if __name__ == "__main__":
