@@ -7,6 +7,7 @@ from pathlib import Path
 from time import time_ns
 
 import jwt
+import pytest
 from confluent_kafka import Producer
 
 from penstock.demo_settings import SEAL
@@ -115,6 +116,7 @@ class Desk:
         await until(all_are)
 
 
+@pytest.mark.timeout(240)
 async def test_a_key_verifies_what_came_behind_it_and_what_came_before(
     tmp_path: Path, prepared_stack: Stack
 ) -> None:
