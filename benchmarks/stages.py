@@ -5,7 +5,8 @@ stage costs when nothing else disturbs it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,6 +70,10 @@ def report(found: Stages) -> str:
     )
 
 
+Stage = Callable[[], AbstractContextManager[Callable[[], object]]]
+"""Makes ready what a pass needs anew, which is not measured, and gives what a pass does."""
+
+
 def raws(recording: Recording) -> Iterator[Raw]:
     """Yield the frames as ingest writes them."""
     now = time_ns() // 1000
@@ -105,7 +110,7 @@ def stages(recording: Recording) -> dict[str, float]:
     return {name: best(stage) * 1e6 / count for name, stage in work(recording).items()}
 
 
-def work(recording: Recording) -> dict[str, Callable[[], object]]:
+def work(recording: Recording) -> dict[str, Stage]:
     """Return stage → what does it once for every frame."""
     mapper = MAPPERS[recording.provider]
     told = list(raws(recording))
@@ -124,7 +129,7 @@ def work(recording: Recording) -> dict[str, Callable[[], object]]:
         for raw in told:
             list(mapper.open(raw, recording.keys))
 
-    return {
+    each: dict[str, Callable[[], object]] = {
         "read headers": lambda: [raw_record(*pair) for pair in headers],
         "open, verify": opened,
         "decode, map": states,
@@ -132,6 +137,9 @@ def work(recording: Recording) -> dict[str, Callable[[], object]]:
         "encode Avro": lambda: [encode_event(event) for event in events],
         "event headers": lambda: [cloud_event_headers(event) for event in events],
         "pack state": lambda: [pack_state(record) for record in records_of(batch, {}, {})],
+    }
+    return {
+        **{name: partial(nullcontext, stage) for name, stage in each.items()},
         "whole": lambda: whole.in_transactions(headers),
     }
 
@@ -148,11 +156,18 @@ class _Whole:
                 process(raw, Position(self._topic, 0, offset), self._mapper, self._keys, batch)
         return batch
 
-    def in_transactions(self, headers: list[tuple[tuple[tuple[str, bytes], ...], bytes]]) -> None:
-        """Do all that a task does but talk to Kafka."""
+    @contextmanager
+    def in_transactions(
+        self, headers: list[tuple[tuple[tuple[str, bytes], ...], bytes]]
+    ) -> Iterator[Callable[[], None]]:
+        """Give what does all that a task does but talk to Kafka."""
         with _empty_state() as state:
-            for begun in range(0, len(headers), _TRANSACTION):
-                self._transact(headers[begun : begun + _TRANSACTION], begun, state)
+
+            def transact() -> None:
+                for begun in range(0, len(headers), _TRANSACTION):
+                    self._transact(headers[begun : begun + _TRANSACTION], begun, state)
+
+            yield transact
 
     def _transact(
         self,
@@ -182,12 +197,14 @@ def _empty_state() -> Iterator[State]:
         state.close()
 
 
-def best(stage: Callable[[], object], passes: int = 5) -> float:
+def best(stage: Stage, passes: int = 5) -> float:
     """Return seconds of CPU of the best pass."""
-    return min(_pass(stage) for _ in range(passes))
+    return min(once(stage) for _ in range(passes))
 
 
-def _pass(stage: Callable[[], object]) -> float:
-    begun = process_time()
-    stage()
-    return process_time() - begun
+def once(stage: Stage) -> float:
+    """Return seconds of CPU of one pass."""
+    with stage() as run:
+        begun = process_time()
+        run()
+        return process_time() - begun
