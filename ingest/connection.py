@@ -54,8 +54,8 @@ async def follow(
 ) -> None:
     """Follow one connection until it ends, which is a ``FeedError``, or until a stop is asked.
 
-    The next frame is read once this one is in the journal's hands, so a slow broker holds
-    the provider back instead of growing a queue here.
+    What comes next is read once this is in the journal's hands, so a slow broker holds the
+    provider back instead of growing a queue here.
     """
     async with AsyncExitStack() as stack:
         wire = await patience.wait(stack.enter_async_context(dial(address)))
@@ -108,30 +108,30 @@ class _Conversation:
         await self._ended(Closed("stopped"))
 
     async def _turn(self) -> None:
-        frame = await self._heard()
-        match frame:
-            case None:
-                pass
-            case Close():
-                raise self.dialect.closed(frame)
-            case _:
-                await self._perform(self.dialect.received(frame))
-        await self._ask()  # After a frame, too: one that talks all the time is asked as well.
+        for heard in await self._heard():
+            if isinstance(heard, Close):
+                raise self.dialect.closed(heard)
+            await self._perform(self.dialect.received(heard))
+        await self._ask()  # After frames, too: one that talks all the time is asked as well.
         await self._prove()
 
     async def _drain(self) -> None:
         """Keep what has arrived already: some providers tell nothing twice."""
         until = _now() + _DRAIN_WITHIN
-        while _now() < until and isinstance(frame := await self._heard(), str | bytes):
-            await self._perform(self.dialect.received(frame))
+        while _now() < until and (here := await self._heard()):
+            for heard in here:
+                if isinstance(heard, Close):
+                    return
+                await self._perform(self.dialect.received(heard))
 
-    async def _heard(self) -> Frame | Close | None:
-        """Return what comes next, or None when it is time to look at the clock."""
+    async def _heard(self) -> list[Frame | Close]:
+        """Return what came, all of it; nothing when it is time to look at the clock."""
         self.pulse.excuse(_now() - self.left_at)
         heard = await self.patience.wait(self.wire.recv(), self.pulse.wake_at())
         self.left_at = _now()
-        if heard is not None:
-            self._alive()
+        if heard is None:
+            return []
+        self._alive()
         return heard
 
     async def _ask(self) -> None:

@@ -5,14 +5,17 @@ https://websockets.readthedocs.io/en/stable/reference/asyncio/client.html
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
+from websockets.protocol import Event, State
 
 from ingest.client import seconds
 from ingest.feed import Address, Close, Disconnected, Frame, Refusal
@@ -22,6 +25,10 @@ _OPEN_WITHIN = 10.0
 _CLOSE_WITHIN = 2.0
 """Seconds: a peer that is gone does not answer a close, and the next dial waits for it."""
 _EXCERPT = 200
+_HELD_BYTES = 2**18
+"""Of messages that nobody has taken: then the provider waits."""
+_FIRST = (Opcode.TEXT, Opcode.BINARY)
+"""What a message begins with."""
 _NO_CLOSE_FRAME = 1006
 
 # The library logs handshakes, and with them the credentials in URLs and headers.
@@ -40,8 +47,11 @@ class Wire(Protocol):
         """Send a WebSocket ping; the future is done when the pong is here."""
         ...
 
-    async def recv(self) -> Frame | Close:
-        """Return the next message, or how the connection ended. May be cancelled."""
+    async def recv(self) -> list[Frame | Close]:
+        """Return the messages that are here, at least one, or how the connection ended.
+
+        May be cancelled.
+        """
         ...
 
 
@@ -70,6 +80,7 @@ async def dial(address: Address) -> AsyncIterator[Wire | Refusal]:
         ping_interval=None,
         max_size=MAX_FRAME_BYTES,
         logger=_MUTE,
+        create_connection=_Gathering,
     )
     opened = await _opened(opening, urlsplit(address.url).netloc)
     if isinstance(opened, Refusal):
@@ -81,9 +92,9 @@ async def dial(address: Address) -> AsyncIterator[Wire | Refusal]:
         await opened.close()
 
 
-async def _opened(opening: connect, host: str) -> ClientConnection | Refusal:
+async def _opened(opening: connect, host: str) -> "_Gathering | Refusal":
     try:
-        return await opening
+        return cast("_Gathering", await opening)
     except InvalidStatus as error:
         answer = error.response
         excerpt = " ".join(bytes(answer.body[:_EXCERPT]).decode(errors="replace").split())
@@ -95,9 +106,66 @@ async def _opened(opening: connect, host: str) -> ClientConnection | Refusal:
         raise Disconnected(f"cannot connect to {host}: {reason}") from error
 
 
+class _Gathering(ClientConnection):
+    """The library's connection, from which all whole messages are taken at once.
+
+    Its own ``recv`` gives one at a time: under load that, and a timer for each, cost more than
+    anything else that is done with a frame. ``create_connection`` is the library's way to
+    "customize connection handling".
+    """
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._arrived: list[Frame | None] = []
+        """In their order; None for one that the library is to put together, or to judge."""
+        self._size = 0
+        self._news = asyncio.Event()
+
+    def process_event(self, event: Event) -> None:
+        if isinstance(event, WebSocketFrame) and event.opcode in _FIRST:
+            message = _whole(event)
+            self._arrived.append(message)
+            self._news.set()
+            if message is not None:
+                self._size += len(event.data)
+                if self._size > _HELD_BYTES:
+                    self.transport.pause_reading()
+                return
+        super().process_event(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._news.set()
+
+    async def gathered(self) -> Sequence[Frame]:
+        """Return what has arrived, at least one message. Raises ``ConnectionClosed``."""
+        await self._news.wait()
+        here = self._arrived
+        whole = here[: here.index(None)] if None in here else here
+        found = cast("list[Frame]", whole) or [await self.recv()]
+        self._arrived = here[len(found) :]
+        if not self._arrived and self.state is not State.CLOSED:
+            self._news.clear()
+        self._size = 0
+        self.transport.resume_reading()
+        return found
+
+
+def _whole(frame: WebSocketFrame) -> Frame | None:
+    """Return the message of a frame; None where it is a fragment, or bad UTF-8."""
+    if not frame.fin:
+        return None
+    if frame.opcode is Opcode.BINARY:
+        return bytes(frame.data)
+    try:
+        return str(frame.data, "utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Websocket:
-    connection: ClientConnection
+    connection: _Gathering
 
     async def send(self, frame: Frame) -> None:
         try:
@@ -114,11 +182,11 @@ class _Websocket:
         waiter.add_done_callback(lambda answered: _settle(pong, answered))
         return pong
 
-    async def recv(self) -> Frame | Close:
+    async def recv(self) -> list[Frame | Close]:
         try:
-            return await self.connection.recv()
+            return [*await self.connection.gathered()]
         except ConnectionClosed as error:
-            return _close(error)
+            return [_close(error)]
 
 
 def _settle(pong: asyncio.Future[None], answered: asyncio.Future[float]) -> None:

@@ -53,9 +53,9 @@ class ScriptedWire:
             pong.set_result(None)
         return pong
 
-    async def recv(self) -> Frame | Close:
+    async def recv(self) -> list[Frame | Close]:
         if self.lines:
-            return self.lines.pop(0)
+            return [self.lines.pop(0)]
         self.spoken.set()
         await asyncio.Event().wait()
         raise AssertionError("unreachable")
@@ -129,6 +129,18 @@ async def test_keeps_frames_in_order_between_its_marks() -> None:
     assert times == sorted(times)
 
 
+async def test_what_came_at_once_is_kept_in_order_up_to_the_end() -> None:
+    class Burst(ScriptedWire):
+        async def recv(self) -> list[Frame | Close]:
+            here, self.lines = self.lines, []
+            return here or await super().recv()
+
+    journal = Memory()
+    await followed(Burst(["a", "b", "c", Close(1001), "never read"]), plain(), journal)
+    assert journal.frames == ["a", "b", "c"]
+    assert journal.kinds[-1] is Kind.CLOSED
+
+
 async def test_opened_is_marked_once_everything_is_confirmed() -> None:
     journal = Memory()
     lines: list[Frame | Close] = [
@@ -173,8 +185,8 @@ async def test_a_question_in_words_is_asked_in_words() -> None:
 class Chatterbox(ScriptedWire):
     """A provider that is never short of something to say."""
 
-    async def recv(self) -> Frame | Close:
-        return "and another thing"
+    async def recv(self) -> list[Frame | Close]:
+        return ["and another thing"]
 
 
 async def test_one_who_talks_all_the_time_is_asked_as_often_and_must_answer() -> None:

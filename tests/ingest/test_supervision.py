@@ -64,9 +64,9 @@ class ScriptedWire:
     async def ping(self) -> asyncio.Future[None]:
         return asyncio.get_running_loop().create_future()
 
-    async def recv(self) -> Frame | Close:
+    async def recv(self) -> list[Frame | Close]:
         await asyncio.sleep(0)  # As a socket does: acknowledgements come in between.
-        return self.lines.pop(0)
+        return [self.lines.pop(0)]
 
 
 @dataclass
@@ -218,7 +218,7 @@ class Endless(Provider):
 
 
 class SilentWire(ScriptedWire):
-    async def recv(self) -> Frame | Close:
+    async def recv(self) -> list[Frame | Close]:
         return await super().recv() if self.lines else await asyncio.Event().wait()  # type: ignore[return-value]
 
 

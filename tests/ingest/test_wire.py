@@ -4,12 +4,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from secrets import token_bytes
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from ingest import wire
-from ingest.feed import Address, Close, Disconnected, Refusal
+from ingest.feed import Address, Close, Disconnected, Frame, Refusal
 from ingest.wire import Wire, dial
 from schemas.topics import MAX_FRAME_BYTES
 
@@ -48,8 +49,14 @@ async def dialled(url: str) -> Refusal:
         return opened
 
 
-async def received(opened: Wire) -> object:
-    return await asyncio.wait_for(opened.recv(), 10)
+async def received(opened: Wire, count: int = 1) -> object:
+    """Return the next message, or the end; with a count, so many of them."""
+    found: list[Frame | Close] = []
+    async with asyncio.timeout(10):
+        while len(found) < count:
+            found += await opened.recv()
+    assert len(found) == count
+    return found[0] if count == 1 else found
 
 
 async def test_brings_text_and_bytes_and_the_close() -> None:
@@ -57,13 +64,15 @@ async def test_brings_text_and_bytes_and_the_close() -> None:
         await peer.send("text ü")
         await peer.send(b"\x00\xff")
         await peer.send(["frag", "ments"])
+        await peer.send("the last")
         await peer.close(4001, "no such app")
 
     async with websocket(serves) as opened:
-        assert [await received(opened) for _ in range(4)] == [
+        assert await received(opened, 5) == [
             "text ü",
             b"\x00\xff",
             "fragments",
+            "the last",
             Close(4001, "no such app"),
         ]
 
@@ -81,15 +90,45 @@ async def test_takes_the_largest_frame_and_no_larger() -> None:
         assert end.code == 1009
 
 
-async def test_bad_utf_8_closes_with_1007() -> None:
+async def test_what_is_here_is_taken_at_once() -> None:
     async def serves(peer: ServerConnection) -> None:
-        await peer.send(b"\xff\xfe", text=True)
+        peer.transport.write(b"\x81\x01a\x81\x01b\x82\x01c")
         await peer.wait_closed()
 
     async with websocket(serves) as opened:
+        assert await asyncio.wait_for(opened.recv(), 10) == ["a", "b", b"c"]
+
+
+async def test_bad_utf_8_closes_with_1007_behind_what_came_before_it() -> None:
+    async def serves(peer: ServerConnection) -> None:
+        await peer.send("good")
+        await peer.send(b"\xff\xfe", text=True)
+        await peer.send("too late")
+        await peer.wait_closed()
+
+    async with websocket(serves) as opened:
+        assert await received(opened) == "good"
         end = await received(opened)
         assert isinstance(end, Close)
         assert end.code == 1007
+
+
+async def test_a_provider_waits_while_nobody_takes_what_it_says() -> None:
+    said, more = 0, token_bytes(2**16)  # Which does not become smaller by compression.
+
+    async def serves(peer: ServerConnection) -> None:
+        nonlocal said
+        while said < 512:
+            await peer.send(more)
+            said += 1
+        await peer.close()
+
+    async with websocket(serves) as opened:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await asyncio.Event().wait()
+        assert said < 512
+        assert await received(opened, 513) == [more] * 512 + [Close(1000)]
 
 
 async def test_a_connection_that_breaks_is_1006() -> None:
@@ -146,6 +185,26 @@ async def test_a_wait_that_is_cancelled_loses_nothing() -> None:
             await asyncio.wait_for(opened.recv(), 0.01)
         go.set()
         assert await received(opened) == "kept"
+
+
+async def test_a_wait_that_is_cancelled_among_fragments_loses_none_of_them() -> None:
+    go = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[str]:
+        yield "be"
+        await go.wait()
+        yield "gun"
+
+    async def serves(peer: ServerConnection) -> None:
+        await peer.send(pieces())
+        await peer.send("next")
+        await peer.wait_closed()
+
+    async with websocket(serves) as opened:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(opened.recv(), 0.05)
+        go.set()
+        assert await received(opened, 2) == ["begun", "next"]
 
 
 REFUSED = "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{more}\r\n{body}"
