@@ -19,9 +19,25 @@ from schemas.records import Closed, Kind, Micros, Raw, Recovered, Via
 
 _log = structlog.get_logger()
 
-Acknowledged = Callable[[Kind, Keep | None, Cursor | None], None]
-"""Told what raw has, or a disk from which it goes to raw: the kind, and of a frame itself and
-its cursor. Another process reads its cursors from raw, and so begins behind none of these."""
+
+@dataclass(slots=True)
+class Landed:
+    """Records of one connection that raw has, or a disk from which they go to raw."""
+
+    kinds: set[Kind] = field(default_factory=set)
+    is_useful: bool = False
+    """Whether a frame is among them that proves a good connection."""
+    cursor: Cursor | None = None
+    """Their furthest. Another process reads its cursors from raw, and so begins behind none."""
+
+    def add(self, kind: Kind, frame: Keep | None, cursor: Cursor | None) -> None:
+        self.kinds.add(kind)
+        self.is_useful = self.is_useful or (frame is not None and frame.useful)
+        if cursor and (self.cursor is None or cursor > self.cursor):
+            self.cursor = cursor
+
+
+Acknowledged = Callable[[Landed], None]
 
 
 class Log(Protocol):
@@ -48,6 +64,9 @@ class RawJournal:
     acknowledged: Acknowledged
     secrets: Mapping[str, str] = field(repr=False)
     _sequence: Iterator[int] = field(default_factory=count, init=False)
+    _ticket: Ticket | None = field(default=None, init=False)
+    """Of the newest record, and of those before it that left together with it: ``_landing``."""
+    _landing: Landed = field(default_factory=Landed, init=False)
     _is_whole: bool = field(init=False)
     """Whether raw holds everything that came before the next frame."""
 
@@ -103,14 +122,15 @@ class RawJournal:
         read = self.feed.cursor if self._is_whole else None
         cursor = read(frame.frame) if frame and read else None
         ticket = await self.raw_log.append(raw)
-        ticket.add_done_callback(partial(self._settled, kind, frame, cursor))
+        if ticket is not self._ticket:
+            self._ticket, self._landing = ticket, Landed()
+            ticket.add_done_callback(partial(self._settled, self._landing))
+        self._landing.add(kind, frame, cursor)
 
-    def _settled(
-        self, kind: Kind, frame: Keep | None, cursor: Cursor | None, ticket: Ticket
-    ) -> None:
+    def _settled(self, landed: Landed, ticket: Ticket) -> None:
         if ticket.cancelled() or not isinstance(ticket.exception(), Spooled | None):
             return
-        self.acknowledged(kind, frame, cursor)
+        self.acknowledged(landed)
 
     def _show(self, kind: Kind) -> None:
         match kind:

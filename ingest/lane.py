@@ -29,7 +29,8 @@ Ticket = asyncio.Future[None]
 
 That is: raw has acknowledged it, on every in-sync replica; or, while Kafka is slow or away,
 it is fsynced on a disk that outlives this process, its pod and its machine's power
-(``ingest.spool.persistent``). On any other disk it raises ``Spooled``.
+(``ingest.spool.persistent``). On any other disk it raises ``Spooled``. Records that leave
+together share one: who may be cancelled awaits it through ``asyncio.shield``.
 """
 
 SLOW_AFTER: Final = 2.0
@@ -63,15 +64,20 @@ class Full(Disconnected):
 
 @dataclass(slots=True)
 class _Sent:
-    """A record in the outlet's hands."""
+    """Records in the outlet's hands, which leave together."""
 
-    raw: Raw
+    raws: list[Raw]
     future: asyncio.Future[object]
     at: float
     ticket: Ticket | None = None
-    """None: it came from the disk, and its ticket is done."""
+    """None: the ticket of a later record says it for these, or they came from the disk."""
     place: Place | None = None
-    """Where it ends on the disk."""
+    """Where they end on the disk."""
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of the values."""
+        return sum(len(raw.value) for raw in self.raws)
 
 
 class Lane:
@@ -96,7 +102,8 @@ class Lane:
         self._on_disk = spool.size
         self._aside = bool(spool.size)
         """Whether everything goes by way of the disk."""
-        self._unsaved: list[tuple[Raw, Ticket]] = []
+        self._unsaved: list[tuple[Raw, Ticket | None]] = []
+        """None: as they keep their order, the ticket of a later record says it for this one."""
         self._unsaved_bytes = 0
         self._saved = asyncio.Condition(self._turn)
         self._read: deque[tuple[Place, Raw]] = deque()
@@ -123,9 +130,10 @@ class Lane:
         Waits while too many bytes are on their way. Raises ``Full`` for a frame, and for
         no mark, where neither Kafka nor the disk takes anything.
         """
-        ticket: Ticket = asyncio.get_running_loop().create_future()
-        if self._goes_straight(raw, ticket):
+        ticket = self._goes_straight(raw)
+        if ticket is not None:
             return ticket
+        ticket = _ticket()
         async with self._turn:
             while self._aside and self._unsaved_bytes > _UNSAVED_BYTES and not self._full:
                 await self._saved.wait()
@@ -137,20 +145,25 @@ class Lane:
         """Wait until frames are taken again."""
         await self._room.wait()
 
-    def _goes_straight(self, raw: Raw, ticket: Ticket) -> bool:
+    def _goes_straight(self, raw: Raw) -> Ticket | None:
         """Send a record without a wait, where nothing waits: so it is nearly always."""
         if self._aside or self._turn.locked():
-            return False
+            return None
         try:
             future = self._outlet.take(raw)
         except Away:
-            return False
+            return None
         if future is None:
-            return False
-        self._follow(_Sent(raw, future, monotonic(), ticket))
-        return True
+            return None
+        last = self._straight[-1] if self._straight else None
+        if last is not None and last.future is future and last.ticket is not None:
+            last.raws.append(raw)
+            return last.ticket
+        ticket = _ticket()
+        self._follow(_Sent([raw], future, monotonic(), ticket))
+        return ticket
 
-    async def _send(self, raw: Raw, ticket: Ticket) -> bool:
+    async def _send(self, raw: Raw, ticket: Ticket | None) -> bool:
         """Send a record straight; where that takes too long, turn aside and return False."""
         try:
             async with asyncio.timeout(SLOW_AFTER):
@@ -158,7 +171,7 @@ class Lane:
         except (TimeoutError, Away):
             self._turn_aside()
             return False
-        self._follow(_Sent(raw, future, monotonic(), ticket))
+        self._follow(_Sent([raw], future, monotonic(), ticket))
         return True
 
     def _follow(self, sent: _Sent) -> None:
@@ -184,9 +197,9 @@ class Lane:
             found.append(queue.popleft())
         if not found:
             return found
-        for kind, count in Counter(sent.raw.kind for sent in found).items():
+        for kind, count in Counter(raw.kind for sent in found for raw in sent.raws).items():
             self._metrics.records[kind].inc(count)
-        self._metrics.bytes.inc(sum(len(sent.raw.value) for sent in found))
+        self._metrics.bytes.inc(sum(sent.size for sent in found))
         return found
 
     def _put(self, raw: Raw, ticket: Ticket) -> None:
@@ -225,10 +238,10 @@ class Lane:
         self._aside_since = monotonic()
         _log.warning("kafka is slow or away: records wait on disk", feed=self.name)
         for sent in self._straight:
-            if sent.ticket:
-                self._unsaved.append((sent.raw, sent.ticket))
-                self._unsaved_bytes += len(sent.raw.value)
-            self._carried.append(sent.future)
+            *others, last = sent.raws
+            self._unsaved += [*((raw, None) for raw in others), (last, sent.ticket)]
+            self._unsaved_bytes += sent.size
+            self._carried.extend([sent.future] * len(sent.raws))
         self._straight.clear()
         self._wake.set()
 
@@ -261,7 +274,7 @@ class Lane:
             return False
         first = self._straight[0]
         if first.future.done():
-            return not _is_acknowledged(first.future)
+            return _is_refused(first.future)
         return monotonic() - first.at > SLOW_AFTER
 
     async def _work(self) -> None:
@@ -306,10 +319,12 @@ class Lane:
         self._look_for_room()
         self._saved.notify_all()
 
-    async def _go_on(self, raw: Raw, ticket: Ticket) -> bool:
+    async def _go_on(self, raw: Raw, ticket: Ticket | None) -> bool:
+        if self._carried and _is_refused(self._carried[0]):
+            self._carried.clear()  # Nothing was sent behind it: they all begin again.
         if not self._carried:
             return await self._send(raw, ticket)
-        self._follow(_Sent(raw, self._carried.popleft(), monotonic(), ticket))
+        self._follow(_Sent([raw], self._carried.popleft(), monotonic(), ticket))
         return True
 
     async def _save(self) -> None:
@@ -331,8 +346,8 @@ class Lane:
         async with self._turn:
             self._saved.notify_all()
 
-    def _kept(self, ticket: Ticket) -> None:
-        if ticket.done():
+    def _kept(self, ticket: Ticket | None) -> None:
+        if ticket is None or ticket.done():
             return
         if self._settings.persistent:
             ticket.set_result(None)
@@ -345,7 +360,7 @@ class Lane:
         while await self._send_next():
             pass
         acknowledged = self._acknowledged(self._sent)
-        self._sent_bytes -= sum(len(sent.raw.value) for sent in acknowledged)
+        self._sent_bytes -= sum(sent.size for sent in acknowledged)
         place = acknowledged[-1].place if acknowledged else None
         if place:
             await asyncio.to_thread(self._spool.acknowledge, place)
@@ -375,7 +390,7 @@ class Lane:
         if future is None:
             return False
         self._read.popleft()
-        self._sent.append(_Sent(raw, future, monotonic(), place=place))
+        self._sent.append(_Sent([raw], future, monotonic(), place=place))
         self._sent_bytes += len(raw.value)
         future.add_done_callback(self._settle)
         return True
@@ -424,10 +439,18 @@ class Lane:
 
     def _waiting(self) -> Iterator[Raw]:
         """Yield what is known of what waits on disk, oldest first."""
-        yield from (sent.raw for sent in self._sent)
+        yield from (raw for sent in self._sent for raw in sent.raws)
         yield from (raw for _, raw in self._read)
         yield from (raw for raw, _ in self._unsaved)
 
 
+def _ticket() -> Ticket:
+    return asyncio.get_running_loop().create_future()
+
+
 def _is_acknowledged(future: asyncio.Future[object]) -> bool:
     return future.done() and not future.cancelled() and future.exception() is None
+
+
+def _is_refused(future: asyncio.Future[object]) -> bool:
+    return future.done() and not _is_acknowledged(future)

@@ -26,7 +26,6 @@ from ingest.feed import (
     Disconnected,
     Feed,
     FeedError,
-    Keep,
     Known,
     Login,
     Refused,
@@ -38,7 +37,7 @@ from ingest.feed import (
     fitted,
 )
 from ingest.hydration import gated
-from ingest.journal import Log, RawJournal
+from ingest.journal import Landed, Log, RawJournal
 from ingest.key_log import KeptTokens, KeyLog
 from ingest.metrics import FeedMetrics
 from ingest.patience import Patience
@@ -384,16 +383,16 @@ class Supervision:
         if self._session is not None:
             self._session.distrust(refused)
 
-    def _acknowledged(self, kind: Kind, frame: Keep | None, cursor: Cursor | None) -> None:
+    def _acknowledged(self, landed: Landed) -> None:
         self.progress.expect(self._name)
-        if kind in {Kind.OPENED, Kind.CLOSED}:
-            self.progress.ready(self._name, ready=kind is Kind.OPENED)
+        if landed.kinds & {Kind.OPENED, Kind.CLOSED}:
+            self.progress.ready(self._name, ready=Kind.CLOSED not in landed.kinds)
             self._welcomed = True
-        if kind is Kind.ALIVE or (frame and frame.useful):
+        if landed.is_useful or Kind.ALIVE in landed.kinds:
             self._retried = False
-        if frame and frame.useful:
+        if landed.is_useful:
             self._backoff.kept()
-        self._advance(cursor)
+        self._advance(landed.cursor)
 
     async def _have_room(self) -> None:
         """Wait where neither Kafka nor the disk takes frames: it is no lack of progress."""

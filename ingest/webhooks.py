@@ -196,7 +196,7 @@ class Door:
 
 
 async def _appended(log: Log, raw: Raw) -> None:
-    await (await log.append(raw))
+    await asyncio.shield(await log.append(raw))
 
 
 async def _body(request: web.BaseRequest) -> bytes | None:

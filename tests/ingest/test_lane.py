@@ -36,6 +36,8 @@ class Broker:
 
     is_away: bool = False
     hangs: bool = False
+    together: bool = False
+    """Whether all that waits is one batch, with one future."""
     taken: list[Raw] = field(default_factory=list)
     waiting: list[tuple[Raw, asyncio.Future[object]]] = field(default_factory=list)
 
@@ -46,6 +48,8 @@ class Broker:
         if self.is_away:
             raise Away
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        if self.together and self.waiting:
+            future = self.waiting[0][1]
         self.waiting.append((raw, future))
         if not self.hangs:
             self.answers()
@@ -54,16 +58,16 @@ class Broker:
     def answers(self) -> None:
         """Acknowledge everything, and go on to do so."""
         self.hangs = self.is_away = False
-        for told, future in self.waiting:
-            if not future.done():
-                self.taken.append(told)
-                future.set_result(None)
+        told = [(raw, future) for raw, future in self.waiting if not future.done()]
+        self.taken += [raw for raw, _ in told]
+        for future in {future for _, future in told}:
+            future.set_result(None)
         self.waiting.clear()
 
     def breaks(self) -> None:
         """Refuse everything, and be away."""
         self.is_away = True
-        for _, future in self.waiting:
+        for future in {future for _, future in self.waiting}:
             future.set_exception(OSError("broken"))
         self.waiting.clear()
 
@@ -117,6 +121,29 @@ async def test_a_healthy_broker_leaves_the_disk_alone(tmp_path: Path) -> None:
     assert segments(tmp_path) == []
 
 
+async def test_what_leaves_together_shares_a_ticket_that_is_done_when_raw_has_it(
+    tmp_path: Path,
+) -> None:
+    broker = Broker(hangs=True, together=True)
+    async with lane(tmp_path, broker) as made:
+        ticket, *others = [await made.append(raw(number)) for number in range(3)]
+        assert all(other is ticket for other in others)
+        assert not ticket.done()
+        broker.answers()
+        await ticket
+        assert await made.append(raw(3)) is not ticket
+        await made.until_empty()
+    assert broker.numbers == [*range(4)]
+
+
+async def test_a_shared_ticket_is_done_when_the_disk_has_the_last_of_them(tmp_path: Path) -> None:
+    async with lane(tmp_path, Broker(hangs=True, together=True), persistent=True) as made:
+        for number in range(3):
+            ticket = await made.append(raw(number))
+        await ticket
+    assert rest(Spool(tmp_path, fsync=True)) == [raw(number) for number in range(3)]
+
+
 async def test_while_the_broker_is_away_records_wait_on_disk_and_leave_in_order(
     tmp_path: Path,
 ) -> None:
@@ -135,8 +162,9 @@ async def test_while_the_broker_is_away_records_wait_on_disk_and_leave_in_order(
     assert segments(tmp_path) == []
 
 
-async def test_a_slow_broker_is_told_nothing_twice(tmp_path: Path) -> None:
-    broker = Broker(hangs=True)
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_slow_broker_is_told_nothing_twice(tmp_path: Path, *, together: bool) -> None:
+    broker = Broker(hangs=True, together=together)
     async with lane(tmp_path, broker) as made:
         for number in range(5):
             await made.append(raw(number))
@@ -149,8 +177,11 @@ async def test_a_slow_broker_is_told_nothing_twice(tmp_path: Path) -> None:
     assert broker.numbers == [*range(10)]
 
 
-async def test_what_a_broken_producer_had_is_sent_again_in_order(tmp_path: Path) -> None:
-    broker = Broker(hangs=True)
+@pytest.mark.parametrize("together", [False, True])
+async def test_what_a_broken_producer_had_is_sent_again_in_order(
+    tmp_path: Path, *, together: bool
+) -> None:
+    broker = Broker(hangs=True, together=together)
     async with lane(tmp_path, broker) as made:
         for number in range(5):
             await made.append(raw(number))
@@ -247,6 +278,25 @@ async def test_a_full_disk_stops_frames_and_loses_none_that_was_taken(tmp_path: 
         broker.answers()
         await made.until_empty()
     assert broker.numbers == [*range(number + 1)]
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.usefixtures("capsys")  # Else pytest has a file for what we print.
+async def test_a_broken_producer_s_records_are_sent_again_though_the_disk_stays_full(
+    tmp_path: Path, *, together: bool
+) -> None:
+    broker = Broker(hangs=True, together=together)
+    async with lane(tmp_path, broker) as made:
+        with full_disk(0):
+            for number in range(3):
+                ticket = await made.append(raw(number))
+            broker.breaks()
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(ticket), 0.1)
+            broker.answers()
+            await asyncio.wait_for(ticket, 10)
+            assert broker.numbers == [*range(3)]
+            await made.until_empty()
 
 
 @pytest.mark.usefixtures("capsys")  # Else pytest has a file for what we print.

@@ -192,6 +192,29 @@ async def test_what_raw_did_not_acknowledge_moves_no_cursor(key: Key) -> None:
 
 
 @dataclass
+class TogetherLog(MemoryLog):
+    """A raw log that takes all of a connection at once, when it ends."""
+
+    tickets: list[Ticket] = field(default_factory=list)
+
+    async def append(self, raw: Raw) -> Ticket:
+        self.records.append(raw)
+        if raw.kind is Kind.OPENED:
+            self.tickets.append(asyncio.get_running_loop().create_future())
+        if raw.kind is Kind.CLOSED:
+            asyncio.get_running_loop().call_soon(self.tickets[-1].set_result, None)
+        return self.tickets[-1]
+
+
+async def test_of_records_that_raw_takes_together_the_furthest_moves_the_cursor(key: Key) -> None:
+    log = TogetherLog()
+    provider = Provider([[event(9), event(10), event(8), Close(1001)], [Close(1001)], Refusal(404)])
+    await ended(supervised(key, provider, log))
+    assert len(log.tickets) == 2
+    assert provider.asked("since") == [None, "evt_10-1", "evt_10-1"]
+
+
+@dataclass
 class AwayLog(MemoryLog):
     """A raw log that cannot be read yet."""
 
