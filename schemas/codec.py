@@ -79,7 +79,7 @@ _ORIGIN: Final = ("provider", "account", "environment", "via", "route", "kind", 
 
 def raw_headers(raw: Raw) -> Headers:
     """Return the headers of a raw record; ``raw_record`` reads them back."""
-    return [
+    headers = [
         *_origin(
             raw.provider,
             raw.account,
@@ -91,8 +91,10 @@ def raw_headers(raw: Raw) -> Headers:
         ),
         ("sequence", b"%d" % raw.sequence),
         ("received_at", b"%d" % raw.received_at),
-        *((_SIGNATURE + name, text.encode()) for name, text in raw.signature.items()),
     ]
+    if raw.signature:
+        headers += ((_SIGNATURE + name, text.encode()) for name, text in raw.signature.items())
+    return headers
 
 
 @lru_cache(maxsize=1024)
