@@ -91,15 +91,14 @@ def measure(  # noqa: PLR0913 - what to measure, and against what
     count: int,
     runs: int,
     *,
-    against: Path | None = None,
+    against: Sequence[Path] = (),
     peer: Path | None = BENCH_PYTHON,
     pauses: bool = True,
     tell: Tell = lambda _, what: print(what, file=sys.stderr),
 ) -> Results:
     """Measure everything in turn; ``peer`` is the Python that has cryptofeed. Takes minutes."""
     followers: dict[str, Follower] = {_OURS: Ingest()}
-    if against:
-        followers[str(against)] = Ingest(against.resolve())
+    followers |= {str(tree): Ingest(tree.resolve()) for tree in against}
     if peer:
         followers[_PEER] = Cryptofeed(peer)
     told = _frames(count)
@@ -305,7 +304,13 @@ def main() -> None:
     )
     parser.add_argument("--frames", type=int, default=40_000)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--against", type=Path, help="another checkout")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        action="append",
+        default=[],
+        help="another checkout; may be repeated",
+    )
     parser.add_argument("--no-pause", action="store_true", help="leave the paused broker out")
     parser.add_argument(
         "--peer", type=Path, default=BENCH_PYTHON, help="the Python that has cryptofeed"
