@@ -28,7 +28,7 @@ from schemas.records import (
     Status,
     Via,
 )
-from schemas.times import micros_text
+from schemas.times import micros_ascii
 
 Headers = list[tuple[str, bytes]]
 
@@ -64,7 +64,7 @@ def cloud_event_headers(event: Event) -> Headers:
         ("ce_id", event.id.encode()),
         ("ce_type", event.type.encode()),
         ("ce_source", f"/{event.provider}/{event.account}".encode()),
-        ("ce_time", micros_text(event.occurred_at).encode()),
+        ("ce_time", micros_ascii(event.occurred_at)),
         ("content-type", b"application/avro"),
     ]
 
