@@ -18,12 +18,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-from penstock.checkout import CACHE
+from penstock.checkout import CACHE, ROOT
 from penstock.errors import OperatorError
 from penstock.jars import Say, java
 
 _HERE = Path(__file__).resolve().parent
 _PROJECT = _HERE / "kafka_streams"
+_EVENT = ROOT / "schemas" / "event.avsc"
 _LAST_LINES = 12
 
 
@@ -74,10 +75,10 @@ def built(say: Say = print) -> Path:
 
 
 def _digest() -> str:
-    sources = [*_PROJECT.rglob("*.java"), _PROJECT / "pom.xml", *_HERE.glob("*.avsc")]
+    sources = [*_PROJECT.rglob("*.java"), _PROJECT / "pom.xml", *_HERE.glob("*.avsc"), _EVENT]
     told = hashlib.sha256()
     for source in sorted(sources):
-        told.update(str(source.relative_to(_HERE)).encode() + b"\0" + source.read_bytes())
+        told.update(str(source.relative_to(ROOT)).encode() + b"\0" + source.read_bytes())
     return told.hexdigest()[:8]
 
 
