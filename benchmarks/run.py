@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from benchmarks import ingest, latency, machine, processor, reference, stages
+from benchmarks import ingest, latency, machine, processor, real_frames, reference, stages
 from benchmarks.bench_venv import bench_python
 from benchmarks.part import Chart, Part, Tell
 from penstock.checkout import ROOT
@@ -39,6 +39,13 @@ PARTS = (
         measure=reference.measure,
         report=reference.report,
         charts=reference.charts,
+    ),
+    Part(
+        name="frames",
+        seconds=400,
+        measure=real_frames.measure,
+        report=real_frames.report,
+        charts=real_frames.charts,
     ),
     Part(name="processor", seconds=200, measure=processor.measure, report=processor.report),
     Part(name="ingest", seconds=150, measure=_ingest, report=ingest.report),
