@@ -263,6 +263,8 @@ def report(results: Results) -> str:
 
 
 def _ratios(results: Results) -> str:
+    if results.size.long < FULL.long:
+        return "A smoke run: the JIT is still at work, and nothing of this compares.\n\n"
     told = ""
     for key, allowed in _ALLOWED.items():
         if _OURS in results.runs and key in results.runs:
