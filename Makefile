@@ -51,7 +51,7 @@ lint: setup ## check style, types and import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: setup ## measure ours and its peers, and write docs/performance.md (QUICK=1: two minutes, writes nothing; ARGS=--help)
+bench: setup ## measure ours and its peers, and write docs/performance.md (QUICK=1: a smoke run of three minutes, writes nothing; ARGS=--help)
 	@$(BIN)/python benchmarks/run.py $(if $(filter-out 0,$(QUICK)),--quick) $(ARGS)
 
 .PHONY: bench-check
