@@ -33,6 +33,8 @@ class Accounts:
             self._unused.setdefault(topics.partition_of(name, PARTITIONS), []).append(name)
 
     def of(self, partition: int) -> str:
+        if not self._unused[partition]:
+            raise SystemExit(f"{_ACCOUNTS} accounts are not enough: ask for shorter windows")
         return self._unused[partition].pop()
 
 

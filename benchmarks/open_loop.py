@@ -105,6 +105,7 @@ def spawned(target: Callable[..., None], *told: object) -> Iterator["Connection[
     here, there = get_context("spawn").Pipe()
     process = get_context("spawn").Process(target=target, args=(there, *told))
     process.start()
+    there.close()  # Else nobody would hear that the process is gone.
     try:
         yield here
     finally:

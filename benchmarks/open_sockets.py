@@ -16,6 +16,8 @@ from aiohttp import web
 from benchmarks.open_loop import BEGIN_IN, TICK, due, lateness, spawned
 
 PROVIDER: Final = "transak"
+_PATIENCE: Final = 30.0
+"""Seconds for an account to subscribe."""
 _GREETING: Final = r'{"event":"pusher:connection_established","data":"{\"activity_timeout\":120}"}'
 
 
@@ -28,7 +30,9 @@ class Sockets:
 
     def until_heard(self, accounts: int) -> None:
         """Wait until so many accounts have subscribed."""
-        for _ in range(accounts):
+        for heard in range(accounts):
+            if not self._pipe.poll(_PATIENCE):
+                raise SystemExit(f"{heard} of {accounts} accounts subscribed: see ingest's log")
             self._pipe.recv()
 
     def begin(self, accounts: Sequence[str], count: int, rate: float) -> int:

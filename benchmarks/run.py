@@ -18,7 +18,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from benchmarks import ingest, latency, machine, processor, real_frames, reference, stages
+from benchmarks import (
+    ingest,
+    latency,
+    machine,
+    processor,
+    real_frames,
+    reference,
+    scaling,
+    stages,
+)
 from benchmarks.bench_venv import bench_python
 from benchmarks.part import Chart, Part, Tell
 from penstock.checkout import ROOT
@@ -55,6 +64,13 @@ PARTS = (
         measure=latency.measure,
         report=latency.report,
         charts=latency.charts,
+    ),
+    Part(
+        name="scaling",
+        seconds=120,
+        measure=scaling.measure,
+        report=scaling.report,
+        charts=scaling.charts,
     ),
 )
 PLOT = "plot"
