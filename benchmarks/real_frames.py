@@ -243,34 +243,36 @@ class _Bench:
     # ---- one run ----------------------------------------------------------------------
 
     def run(self, key: str, number: int) -> Drained:
-        peer, is_ours = PEERS[key], key == "ours"
-        group = f"{key}-{number}"
+        """Let a peer drain its backlog, and hold what it told against ours."""
+        peer, seat, kafka = PEERS[key], self._seat(key, number), self._stack.connection
+        told = [seat.events, seat.open]
+        if key == "ours":  # Before it: where a peer differs, what ours told is read again.
+            _empty(self._stack, [seat.events, topics.STATE])
+            begun = ends(kafka, told)
+        else:
+            Cluster(kafka).apply([Topic(name, _PARTITIONS, 1) for name in told])
+            begun = {}
+        warm = int(self._count(peer) * peer.warm)
+        figures = drained(kafka, self._program(peer, seat), seat.inputs, warm, limit=_LIMIT)
+        self._check(peer, telling(kafka, *told, begun))
+        if key != "ours":
+            _empty(self._stack, [seat.events])
+        return figures
+
+    def _seat(self, key: str, number: int) -> Seat:
+        group, is_ours = f"{key}-{number}", key == "ours"
         directory = self._directory / group
         directory.mkdir()
-        seat = Seat(
+        return Seat(
             stack=self._stack,
             group=group,
-            inputs=self._inputs[peer.is_slow],
+            inputs=self._inputs[PEERS[key].is_slow],
             events=topics.EVENTS if is_ours else f"events.{group}",
             open=topics.OPEN if is_ours else f"open.{group}",
             directory=directory,
             schema_id=self._schema_id,
             settings=self._settings,
         )
-        events, opened = seat.events, seat.open
-        kafka = self._stack.connection
-        if is_ours:  # Not behind it: what it told is read again where a peer differs.
-            _empty(self._stack, [events, topics.STATE])
-        else:
-            Cluster(kafka).apply([Topic(name, _PARTITIONS, 1) for name in (events, opened)])
-        begun = ends(kafka, [events, opened]) if is_ours else {}
-        warm = int(self._count(peer) * peer.warm)
-        program = self._program(peer, seat)
-        figures = drained(kafka, program, seat.inputs, warm, limit=_LIMIT)
-        self._check(peer, telling(kafka, events, opened, begun))
-        if not is_ours:
-            _empty(self._stack, [events])
-        return figures
 
     def _count(self, peer: Peer) -> int:
         size = self._size

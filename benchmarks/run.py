@@ -51,7 +51,7 @@ PARTS = (
     ),
     Part(
         name="frames",
-        seconds=400,
+        seconds=600,
         measure=real_frames.measure,
         report=real_frames.report,
         charts=real_frames.charts,
