@@ -1,6 +1,6 @@
 """How long until a ``read_committed`` consumer sees an event: from raw, and from the socket.
 
-``python benchmarks/latency.py [--seconds 10] [--rates 500 5000] [--partitions 1 4 12]``, some
+``python benchmarks/latency.py [--seconds 8] [--rates 500 5000] [--partitions 1 4 12]``, some
 seven minutes. Every program is a process of its own on one real Kafka, and so are the load and
 the consumer; the programs' windows take turns. Ours maps real frames of all providers, with
 everything on; Kafka Streams does the reference work.
@@ -67,7 +67,7 @@ _ACTIVE: Final = 4
 class Asked:
     """What is measured: each program, at each rate, with so many active partitions."""
 
-    seconds: float = 10.0
+    seconds: float = 8.0
     """Of a window."""
     rates: Sequence[int] = (500, 5_000)
     """Events a second."""

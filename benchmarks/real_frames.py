@@ -16,7 +16,7 @@ from itertools import count as numbers
 from os import getloadavg
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -81,12 +81,23 @@ class Peer:
     """Whether it remembers: else it tells the same ids, each as if it were the first."""
     tells_once: bool = True
     tells_open: bool = False
+    is_ours: bool = False
 
 
-def _ours(seat: Seat) -> list[str]:
-    settings = seat.directory / "benchmark.toml"
-    settings.write_text(seat.settings(seat.group, seat.directory / "state"), "utf-8")
-    return [sys.executable, "-m", "processors", "--settings", str(settings)]
+def _ours(*words: str) -> Callable[[Seat], list[str]]:
+    def command(seat: Seat) -> list[str]:
+        settings = seat.directory / "benchmark.toml"
+        settings.write_text(seat.settings(seat.group, seat.directory / "state"), "utf-8")
+        return [sys.executable, *words, "--settings", str(settings)]
+
+    return command
+
+
+_WITHOUT_C: Final = (
+    "import runpy, sys; sys.modules['schemas.avro_native'] = None; "
+    "runpy.run_module('processors', run_name='__main__', alter_sys=True)"
+)
+"""What cannot be imported was not built."""
 
 
 def _streams(seat: Seat) -> list[str]:
@@ -113,7 +124,18 @@ def _python(script: str) -> Callable[[Seat], list[str]]:
 
 PEERS: Mapping[str, Peer] = {
     "ours": Peer(
-        name="ours, exactly once, durable `state`", command=_ours, warm=0.1, tells_open=True
+        name="ours, exactly once, durable `state`",
+        command=_ours("-m", "processors"),
+        warm=0.1,
+        tells_open=True,
+        is_ours=True,
+    ),
+    "python": Peer(
+        name="ours without C: Avro written in Python",
+        command=_ours("-c", _WITHOUT_C),
+        warm=0.1,
+        tells_open=True,
+        is_ours=True,
     ),
     "streams": Peer(
         name="Kafka Streams 4.1, exactly_once_v2, RocksDB",
@@ -246,7 +268,7 @@ class _Bench:
         """Let a peer drain its backlog, and hold what it told against ours."""
         peer, seat, kafka = PEERS[key], self._seat(key, number), self._stack.connection
         told = [seat.events, seat.open]
-        if key == "ours":  # Before it: where a peer differs, what ours told is read again.
+        if peer.is_ours:  # Before it: where a peer differs, what ours told is read again.
             _empty(self._stack, [seat.events, topics.STATE])
             begun = ends(kafka, told)
         else:
@@ -255,12 +277,12 @@ class _Bench:
         warm = int(self._count(peer) * peer.warm)
         figures = drained(kafka, self._program(peer, seat), seat.inputs, warm, limit=_LIMIT)
         self._check(peer, telling(kafka, *told, begun))
-        if key != "ours":
+        if not peer.is_ours:
             _empty(self._stack, [seat.events])
         return figures
 
     def _seat(self, key: str, number: int) -> Seat:
-        group, is_ours = f"{key}-{number}", key == "ours"
+        group, is_ours = f"{key}-{number}", PEERS[key].is_ours
         directory = self._directory / group
         directory.mkdir()
         return Seat(
@@ -363,7 +385,7 @@ def report(results: Results) -> str:
 
 
 def _ratio(results: Results) -> str:
-    if _STREAMS not in results.runs:
+    if _STREAMS not in results.runs or results.size == QUICK:  # Its JIT is still at work.
         return ""
     ours, theirs = (cpu_of(results.runs[key]).median for key in (_OURS, _STREAMS))
     return f"Ours takes {ours / theirs:.2f} of the CPU of Kafka Streams (target: 1).\n\n"
