@@ -320,7 +320,7 @@ def charts(results: Results) -> list[Chart]:
     """Return a panel for each rate, with as many active partitions as the targets speak of."""
     return [
         Chart(
-            f"raw to visible, p50 / p99 / p99.9: {rate:,} events/s, {_ACTIVE} partitions",
+            f"Raw to visible, p50 / p99 / p99.9: {rate:,} events/s, {_ACTIVE} partitions",
             "ms",
             {
                 window.system: Spread(*(window.ms(share) for share in (0.5, 0.99, 0.999)))

@@ -49,21 +49,23 @@ def _draw(panel: Axes, chart: dict[str, Any]) -> None:
         [a - b for a, b in zip(middle, low, strict=True)],
         [a - b for a, b in zip(high, middle, strict=True)],
     ]
-    colours = [
-        _OURS if name.lower().startswith(("ours", "penstock")) else _THEIRS for name in names
-    ]
+    colours = [_OURS if _is_ours(name) else _THEIRS for name in names]
     panel.barh(places, middle, color=colours, height=0.66)
     panel.errorbar(middle, places, xerr=whiskers, fmt="none", ecolor=_INK, elinewidth=1, capsize=3)
     far = max(high)
     for place, end, figure in zip(places, high, middle, strict=True):
-        panel.text(end + far * 0.012, place, f"{figure:,.3g}", va="center", fontsize=9, color=_INK)
+        panel.text(end + far * 0.012, place, _shown(figure), va="center", fontsize=9, color=_INK)
     panel.set_yticks(places, [name.replace("`", "") for name in names], fontsize=9, color=_INK)
     panel.invert_yaxis()
-    panel.set_xlim(0, far * 1.12)
+    panel.set_xlim(0, far * 1.16)
     panel.set_xlabel(chart["unit"], fontsize=9, color=_INK)
-    panel.set_title(chart["title"], loc="left", fontsize=11, color=_INK)
+    panel.set_title(chart["title"], loc="right", fontsize=11, color=_INK)
     panel.tick_params(colors=_INK, labelsize=9)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+def _shown(figure: float) -> str:
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}"  # noqa: PLR2004 - three digits
 
 
 def _is_ours(name: str) -> bool:

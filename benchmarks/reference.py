@@ -280,7 +280,7 @@ def charts(results: Results) -> list[Chart]:
     """Return one panel, without Faust: beside it the others would look alike."""
     told = {key: cpu_of(runs) for key, runs in results.runs.items()}
     bars = {PEERS[key].name: figures for key, figures in told.items() if key != _FAUST}
-    title = "reference work: CPU per event, min / median / max"
+    title = "The reference work: CPU per event, min / median / max"
     if _FAUST in told:
         title += f" (not shown: Faust, {told[_FAUST].median:,.0f} µs)"
     return [Chart(title, "µs", bars)]

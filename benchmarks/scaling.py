@@ -237,7 +237,7 @@ def charts(results: Results) -> list[Chart]:
         f"ours, {run.workers} workers": Spread(*[run.events / run.seconds] * 3)
         for run in results.drained
     }
-    return [Chart("a backlog, by workers", "events/s", rates)]
+    return [Chart("A backlog, by workers", "events/s", rates)]
 
 
 def main() -> None:
