@@ -14,6 +14,7 @@ from penstock.jars import Say
 
 _LOCK = Path(__file__).with_name("requirements.lock")
 _PLACE = ROOT / ".penstock" / "bench"
+BENCH_PYTHON = _PLACE / "bin" / "python"
 
 
 def bench_python(say: Say = print) -> str:
@@ -25,11 +26,11 @@ def bench_python(say: Say = print) -> str:
         venv.create(_PLACE, with_pip=True)
         _install()
         made.write_text(_LOCK.read_text())
-    return str(_PLACE / "bin" / "python")
+    return str(BENCH_PYTHON)
 
 
 def _install() -> None:
-    pip = [str(_PLACE / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    pip = [str(BENCH_PYTHON), "-m", "pip", "install", "--quiet"]
     command = [*pip, "--disable-pip-version-check", "--require-hashes", "-r", str(_LOCK)]
     if subprocess.run(command, check=False).returncode != 0:  # noqa: S603 - of our own making
         raise OperatorError(f"pip could not install {_LOCK}, see above: check the network")

@@ -11,11 +11,13 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from benchmarks.part import Spread, spread
 from penstock.child import Child
 from penstock.leash import Leash
+from penstock.stack import Stack
 from penstock.topic_reader import spans
 from schemas.connection import Connection
 
@@ -74,7 +76,7 @@ def drained(
             after.read - before.read,
             after.at - before.at,
             after.cpu - before.cpu,
-            _peak_rss(_pid(child)),
+            memory_mb(_pid(child), "VmHWM"),
         )
 
 
@@ -158,10 +160,22 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _peak_rss(pid: int) -> float:
-    """Return MB."""
+def memory_mb(pid: int, name: str) -> float:
+    """Return MB of a process: resident now (``VmRSS``), or at most so far (``VmHWM``)."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1000
+    return int(status.partition(f"{name}:")[2].split()[0]) / 1000
+
+
+def empty(stack: Stack, names: Sequence[str]) -> None:
+    """Delete what topics hold: no disk should hold all runs."""
+    admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
+    places = [
+        TopicPartition(topic, number, OFFSET_END)
+        for topic in names
+        for number in range(stack.partitions)
+    ]
+    for emptied in admin.delete_records(places).values():
+        emptied.result()
 
 
 def table(title: str, runs: Mapping[str, Sequence[Drained]]) -> str:

@@ -15,14 +15,13 @@ from typing import Protocol
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from benchmarks.bench_venv import BENCH_PYTHON
 from benchmarks.sender import API_KEY
+from penstock.checkout import ROOT
 from penstock.stack import Stack
 from schemas import topics
 
 PROVIDER = "transak"
-HERE = Path(__file__).resolve().parent.parent
-BENCH_PYTHON = HERE / ".penstock/bench/bin/python"
-"""Of the virtual environment of the peers (``benchmarks/requirements.lock``)."""
 _ACCOUNT = "desk"
 _PEER_TOPIC = "benchmark.cryptofeed"
 
@@ -49,7 +48,7 @@ class Follower(Protocol):
 class Ingest:
     """Ours, from a checkout."""
 
-    tree: Path = HERE
+    tree: Path = ROOT
 
     def place(self, stack: Stack) -> Place:
         topic = topics.raw(PROVIDER)
@@ -86,9 +85,9 @@ class Cryptofeed:
 
     @contextmanager
     def follow(self, stack: Stack, url: str) -> Iterator["Popen[bytes]"]:
-        program = HERE / "benchmarks/peers/cryptofeed_ingest.py"
+        program = ROOT / "benchmarks/peers/cryptofeed_ingest.py"
         asked = (url, stack.bootstrap_servers, _PEER_TOPIC, API_KEY)
-        with _running([str(self.python), str(program), *asked], HERE) as process:
+        with _running([str(self.python), str(program), *asked], ROOT) as process:
             yield process
 
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import Popen
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 
@@ -22,7 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from benchmarks.followers import BENCH_PYTHON, PROVIDER, Cryptofeed, Follower, Ingest, Place
+from benchmarks.bench_venv import BENCH_PYTHON
+from benchmarks.drain import cpu_seconds, memory_mb
+from benchmarks.followers import PROVIDER, Cryptofeed, Follower, Ingest, Place
 from benchmarks.frames import record
 from benchmarks.part import Tell
 from benchmarks.sender import sender
@@ -136,11 +137,11 @@ def _carry(stack: Stack, told: Sequence[str], follower: Follower) -> Carried:
         provider.until_heard()
         provider.send(0, warm)
         _until(end, base + place.marks + warm)
-        began, cpu = monotonic(), _cpu(process)
+        began, cpu = monotonic(), cpu_seconds(process.pid)
         provider.send(warm, len(told))
         still = _until(end, base + place.marks + len(told))
-        seconds, cpu = monotonic() - began - still, _cpu(process) - cpu
-        rss = _memory(process, "VmHWM")
+        seconds, cpu = monotonic() - began - still, cpu_seconds(process.pid) - cpu
+        rss = memory_mb(process.pid, "VmHWM")
     count = len(told) - warm
     return Carried(count / seconds, cpu / count * 1e6, rss, _lost(stack, place, base, told))
 
@@ -157,16 +158,16 @@ def _pause(stack: Stack, told: Sequence[str], follower: Follower) -> Paused:
         provider.until_heard()
         provider.send(0, len(told), _RATE)
         sleep(_BEFORE)
-        before = _memory(process, "VmRSS")
+        before = memory_mb(process.pid, "VmRSS")
         with _stopped(stack):
             sleep(_EARLY)
-            early = _memory(process, "VmRSS")
+            early = memory_mb(process.pid, "VmRSS")
             sleep(_PAUSED - _EARLY)
-            late = _memory(process, "VmRSS")
+            late = memory_mb(process.pid, "VmRSS")
         resumed = monotonic()
         provider.until_sent()
         still = _until(end, base + place.marks + len(told))
-        behind, peak = monotonic() - resumed - still, _memory(process, "VmHWM")
+        behind, peak = monotonic() - resumed - still, memory_mb(process.pid, "VmHWM")
     lost = _lost(stack, place, base, told)
     return Paused(len(told), lost, before, early, late, peak, behind)
 
@@ -222,18 +223,6 @@ def _until(end: Callable[[], int], goal: int) -> float:
         if (now := end()) != seen:
             seen, changed = now, monotonic()
     return 0.0
-
-
-def _cpu(process: "Popen[bytes]") -> float:
-    """Return the CPU seconds of a process. https://man7.org/linux/man-pages/man5/proc.5.html"""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _memory(process: "Popen[bytes]", name: str) -> float:
-    """Return MB: resident now (``VmRSS``), or at most so far (``VmHWM``)."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(status.partition(f"{name}:")[2].split()[0]) / 1000
 
 
 def report(results: Results) -> str:

@@ -20,12 +20,11 @@ from typing import Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from confluent_kafka import OFFSET_END, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer
 from msgspec import structs
 
 from benchmarks.bench_venv import bench_python
-from benchmarks.drain import Drained, Program, cpu_of, drained, table
+from benchmarks.drain import Drained, Program, cpu_of, drained, empty, table
 from benchmarks.frames import Recording, record
 from benchmarks.part import Chart, Tell
 from benchmarks.peers import java
@@ -269,7 +268,7 @@ class _Bench:
         peer, seat, kafka = PEERS[key], self._seat(key, number), self._stack.connection
         told = [seat.events, seat.open]
         if peer.is_ours:  # Before it: where a peer differs, what ours told is read again.
-            _empty(self._stack, [seat.events, topics.STATE])
+            empty(self._stack, [seat.events, topics.STATE])
             begun = ends(kafka, told)
         else:
             Cluster(kafka).apply([Topic(name, _PARTITIONS, 1) for name in told])
@@ -278,7 +277,7 @@ class _Bench:
         figures = drained(kafka, self._program(peer, seat), seat.inputs, warm, limit=_LIMIT)
         self._check(peer, telling(kafka, *told, begun))
         if not peer.is_ours:
-            _empty(self._stack, [seat.events])
+            empty(self._stack, [seat.events])
         return figures
 
     def _seat(self, key: str, number: int) -> Seat:
@@ -341,18 +340,6 @@ def _accounts(rounds: int) -> list[str]:
         if all(len(names) == rounds for names in by_partition):
             return [name for together in zip(*by_partition, strict=True) for name in together]
     raise AssertionError
-
-
-def _empty(stack: Stack, names: Sequence[str]) -> None:
-    """Delete what topics hold: no disk should hold all runs."""
-    admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
-    places = [
-        TopicPartition(topic, number, OFFSET_END)
-        for topic in names
-        for number in range(_PARTITIONS)
-    ]
-    for emptied in admin.delete_records(places).values():
-        emptied.result()
 
 
 # ---- what it shows --------------------------------------------------------------------

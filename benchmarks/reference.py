@@ -16,11 +16,9 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from confluent_kafka import OFFSET_END, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from benchmarks.bench_venv import bench_python
-from benchmarks.drain import Drained, Program, cpu_of, drained, table
+from benchmarks.drain import Drained, Program, cpu_of, drained, empty, table
 from benchmarks.part import Chart, Tell
 from benchmarks.peers import java
 from benchmarks.peers.outcome import Outcome, outcome
@@ -215,14 +213,7 @@ def _outputs(stack: Stack, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
-        places = [
-            TopicPartition(topic, number, OFFSET_END)
-            for topic in (name, topics.STATE)
-            for number in range(stack.partitions)
-        ]
-        for emptied in admin.delete_records(places).values():
-            emptied.result()
+        empty(stack, (name, topics.STATE))
 
 
 def _check(peer: Peer, stack: Stack, topic: str, told: Outcome) -> None:
