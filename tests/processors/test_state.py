@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,6 +114,16 @@ def test_every_transaction_repeats_the_positions_of_quiet_inputs(place: Place) -
         state.apply([pack_state(StateRecord({"raw.quiet": 9}, {}, {}, {}))], 1)
         (record,) = state.learnt(learnt(1, 1), {"raw.acme": 5})
     assert record.positions == {"raw.quiet": 9, "raw.acme": 5}
+
+
+def test_what_many_tasks_remember_stays_in_memory_while_it_is_little(place: Place) -> None:
+    places = [replace(place, partition=partition) for partition in range(48)]
+    with ExitStack() as ends:
+        for state in [ends.enter_context(opened(each)) for each in places]:
+            for number in range(5):
+                tell(state, at=number, fact=number, reading=number)
+        files = [len(list(directory(each).glob("*.sst"))) for each in places]
+    assert files == [1] * 48  # whose it is; each further one would be a flush
 
 
 # ---- remembering ----------------------------------------------------------------------
