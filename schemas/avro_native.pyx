@@ -12,10 +12,24 @@ from sys import intern
 
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.ref cimport PyObject
 from libc.string cimport memcpy
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+
+cdef extern from *:
+    """
+    #include <structmember.h>
+
+    static Py_ssize_t penstock_place(PyObject *member) {
+        if (!Py_IS_TYPE(member, &PyMemberDescr_Type)) return -1;
+        PyMemberDef *told = ((PyMemberDescrObject *)member)->d_member;
+        return told->type == T_OBJECT_EX ? told->offset : -1;
+    }
+    """
+    # How many bytes into an instance a slot of its class lies; -1 for what is no slot.
+    Py_ssize_t place_of "penstock_place" (object member)
 
 cdef extern from *:
     """
@@ -124,16 +138,43 @@ cdef class _Array(_Writer):
 
 
 cdef class _Record(_Writer):
+    """Reads slots in place: to look them up by name takes a third of all writing."""
+
     cdef tuple names, writers
+    cdef type known
+    cdef Py_ssize_t* places
 
     def __init__(self, tuple names, tuple writers):
         self.names, self.writers = names, writers
 
+    def __dealloc__(self):
+        PyMem_Free(self.places)
+
     cdef int write(self, _Bytes out, object value) except -1:
         cdef Py_ssize_t field
+        if type(value) is not self.known:
+            self.know(type(value))
         for field in range(len(self.names)):
-            (<_Writer>self.writers[field]).write(out, getattr(value, <str>self.names[field]))
+            (<_Writer>self.writers[field]).write(out, self.read(value, field))
         return 0
+
+    cdef int know(self, type cls) except -1:
+        cdef Py_ssize_t field
+        cdef size_t size = len(self.names) * sizeof(Py_ssize_t)
+        self.known = None
+        self.places = <Py_ssize_t*>PyMem_Realloc(self.places, size)
+        if self.places is NULL:
+            raise MemoryError
+        for field in range(len(self.names)):
+            self.places[field] = place_of(getattr(cls, <str>self.names[field], None))
+        self.known = cls
+        return 0
+
+    cdef object read(self, object value, Py_ssize_t field):
+        cdef PyObject* told = NULL
+        if self.places[field] >= 0:
+            told = (<PyObject**>(<char*><PyObject*>value + self.places[field]))[0]
+        return getattr(value, <str>self.names[field]) if told is NULL else <object>told
 
 
 cdef class _Decimal(_Writer):

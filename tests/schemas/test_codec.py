@@ -141,6 +141,29 @@ class Numbered(msgspec.Struct):
     n: int
 
 
+def test_fields_are_found_wherever_a_record_of_another_class_keeps_them(
+    encoder: MakeEncoder,
+) -> None:
+    class Later(msgspec.Struct):
+        added: str
+        n: int
+
+    class Unslotted:
+        n = 7
+
+    encode = encoder(NUMBER)
+    for record in (Numbered(7), Later("", 7), Unslotted(), Numbered(7)):
+        assert encode(record) == b"\x0e"
+
+
+def test_record_that_lacks_a_field_is_refused(encoder: MakeEncoder) -> None:
+    encode = encoder(NUMBER)
+    for record in (Level("", Decimal(0), Decimal(0)), msgspec.defstruct("Other", [])()):
+        with pytest.raises(AttributeError):
+            encode(record)
+    assert encode(Numbered(7)) == b"\x0e"
+
+
 @pytest.mark.parametrize("bits", [0, 6, 7, 12, 13, 14, 26, 27, 28, 41, 42, 51, 52, 62, 63])
 def test_number_is_written_as_fastavro_writes_it_wherever_a_byte_is_added(
     encoder: MakeEncoder, bits: int
