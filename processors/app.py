@@ -9,6 +9,8 @@ import asyncio
 import os
 import time
 import traceback
+from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +24,7 @@ from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from processors import metrics
-from processors.aiokafka_private import shorten_pauses, spare_copies
+from processors.aiokafka_private import pace_fetches, shorten_pauses, spare_copies
 from processors.assignor import ByPartitionNumber
 from processors.errors import OperatorError
 from processors.key_log import KeyLog
@@ -34,6 +36,10 @@ _log = structlog.get_logger()
 
 _KEYS_EVERY: Final = 1.0
 """Seconds between two looks at ``keys``: only what was rejected before waits for them."""
+_OFFSETS_EVERY: Final = 0.2
+"""Seconds between two tellings of the group's offsets."""
+_OFFSETS_TAKE: Final = 2.0
+"""Seconds that one may take."""
 _STALLED: Final = 60.0
 """Seconds without a commit, while records wait, after which the worker is not live."""
 
@@ -62,7 +68,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         self._task = task
         self._consumer: AIOKafkaConsumer | None = None
         self._assigned: set[TopicPartition] | None = None
-        self._following: asyncio.Task[None] | None = None
+        self._followers: list[asyncio.Task[None]] = []
+        self._told: dict[TopicPartition, int] = {}
         self._generation = 0
         """Counts assignments, so that a take-over that was overtaken is dropped."""
 
@@ -72,6 +79,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._read_keys()
         consumer.subscribe(list(self._work.topics), listener=self)
         await reached(consumer, self._work.kafka)
+        self._follow("offsets", self._tell_offsets())
         while True:
             if self._assigned is not None:
                 await self._take_over(consumer, self._assigned)
@@ -85,10 +93,14 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._work.late_keys is None:
             return
         await self._work.late_keys.log.start()
-        self._following = asyncio.create_task(self._follow(self._work.late_keys.log), name="keys")
-        self._following.add_done_callback(_end_with)
+        self._follow("keys", self._heed_keys(self._work.late_keys.log))
 
-    async def _follow(self, log: KeyLog) -> None:
+    def _follow(self, what: str, forever: Coroutine[None, None, None]) -> None:
+        follower = asyncio.create_task(forever, name=what)
+        follower.add_done_callback(_end_with)
+        self._followers.append(follower)
+
+    async def _heed_keys(self, log: KeyLog) -> None:
         known = 0
         while True:
             await asyncio.sleep(_KEYS_EVERY)
@@ -100,6 +112,25 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
                 known = log.count
                 for task in self.tasks.values():
                     task.wake()
+
+    async def _tell_offsets(self) -> None:
+        while True:
+            await asyncio.sleep(_OFFSETS_EVERY)
+            await self._told_offsets(self.tasks.values())
+
+    async def _told_offsets(self, tasks: Iterable[Task]) -> None:
+        """Commit to the group how far tasks have read, for whoever watches its lag.
+
+        ``state`` says it in each transaction, and is what counts: offsets in there as well
+        would be two more questions of the five that a transaction then asks.
+        """
+        read = {at: offset for task in tasks for at, offset in task.read.items()}
+        new = {at: offset for at, offset in read.items() if self._told.get(at) != offset}
+        if self._consumer is None or not new:
+            return
+        with suppress(KafkaError, TimeoutError):  # Told later, by us or by who takes over.
+            await asyncio.wait_for(self._consumer.commit(new), _OFFSETS_TAKE)
+            self._told |= new
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002
         self._generation += 1
@@ -124,7 +155,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
             return
         for at, offset in (pair for position in positions for pair in position.items()):
             consumer.seek(at, offset)
-        self.tasks = tasks
+        self.tasks, self._told = tasks, {}
         for task in tasks.values():
             task.start().add_done_callback(_end_with)
         consumer.resume(*assigned)
@@ -142,12 +173,14 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         self.is_ready = False
         metrics.TASKS.set(0)
         await asyncio.gather(*(task.stop() for task in tasks.values()))
+        await self._told_offsets(tasks.values())
 
     async def leave(self) -> None:
         """Stop, and tell the group, so that another worker takes over at once."""
         await self.stop()
-        if self._following is not None and self._work.late_keys is not None:
-            self._following.cancel()
+        for follower in self._followers:
+            follower.cancel()
+        if self._work.late_keys is not None:
             await self._work.late_keys.log.stop()
         if self._consumer is not None:
             await self._consumer.stop()
@@ -200,6 +233,7 @@ def application(work: Work, host: str, port: int) -> faust.App:
     """Return the app, ready to be run by ``faust.Worker``."""
     shorten_pauses()
     spare_copies()
+    pace_fetches()
     worker = Worker(work)
     app = _Host(
         work.application,

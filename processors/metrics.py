@@ -79,7 +79,7 @@ TASKS = Gauge("penstock_tasks", "Partitions that this worker owns and has restor
 REMEMBERED = Gauge("penstock_remembered_facts", "About how many.", ["partition"])
 DISAGREEMENTS = Counter(
     "penstock_position_disagreements",
-    "Inputs whose committed offset was not the position in state when a task took over.",
+    "Inputs whose committed offset was ahead of the position in state when a task took over.",
     ["topic"],
 )
 

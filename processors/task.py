@@ -1,8 +1,8 @@
 """One task: partition p of every raw topic, turned into canonical topics exactly once.
 
-Per transaction: events, rejected parts, witnesses, coverage, what was learnt (``state``)
-and how far the input was read. A fenced or failed task never goes on: it raises, and the
-process ends.
+Per transaction: events, rejected parts, witnesses, coverage, and what was learnt (``state``),
+with it how far the input was read. A fenced or failed task never goes on: it raises, and
+the process ends.
 """
 
 import asyncio
@@ -149,6 +149,12 @@ class Task:
         return self._state
 
     @property
+    def read(self) -> Mapping[TopicPartition, int]:
+        """Return where the task would go on reading, as ``state`` has it."""
+        positions = self.state.positions
+        return {at: positions[at.topic] for at in self._inputs if at.topic in positions}
+
+    @property
     def _noted(self) -> Attempts:
         if self._attempts is None:
             raise RuntimeError(f"task {self.partition} has not taken over")
@@ -187,10 +193,10 @@ class Task:
             await restore(self._state, at, work.kafka)
 
     async def _position(self, at: TopicPartition) -> int:
-        """Return the larger of the two offsets that a transaction writes."""
+        """Return what ``state`` says, or the group's offset, where that is ahead of it."""
         committed = await self._consumer.committed(at) or 0
         remembered = self.state.positions.get(at.topic, 0)
-        if committed != remembered:
+        if committed > remembered:
             _disagree(at, committed, remembered)
         position = max(committed, remembered)
         end = (await self._consumer.end_offsets([at]))[at]
@@ -298,22 +304,14 @@ class Task:
     async def _write(self, batch: Batch, read: Mapping[str, int]) -> None:
         """Write one transaction; ``read``: topic → the next offset to read."""
         learnt = [pack_state(record) for record in self.state.learnt(batch, read)]
-        at = {TopicPartition(t, self.partition): offset for t, offset in read.items()}
-        offsets = {place: offset for place, offset in at.items() if place in self._inputs}
 
         await self._producer.begin_transaction()
-        # Both must succeed before the commit: aiokafka does not fail it for a failed batch.
-        ends, _ = await asyncio.gather(
-            self._outbox(batch, learnt).written(), self._send_offsets(offsets)
-        )
+        # All of it must succeed before the commit: aiokafka does not fail it for a failed batch.
+        ends = await self._outbox(batch, learnt).written()
         await self._producer.commit_transaction()
 
         self.state.apply(learnt, ends[TopicPartition(topics.STATE, self.partition)])
         self.moved_at = time.monotonic()
-
-    async def _send_offsets(self, offsets: Mapping[TopicPartition, int]) -> None:
-        if offsets:  # None to aiokafka is a mistake.
-            await self._producer.send_offsets_to_transaction(offsets, self._work.application)
 
     async def _look_again(self) -> None:
         """Let be judged again what a key verifies that came since this was last done.
@@ -383,10 +381,10 @@ def _now() -> Micros:
 
 
 def _disagree(at: TopicPartition, committed: int, remembered: int) -> None:
-    """Tell that offsets and ``state``, which are written together, are not together."""
+    """Tell that the group's offset, which is told after ``state``, is ahead of it."""
     metrics.DISAGREEMENTS.labels(at.topic).inc()
     _log.warning(
-        "the group's offset is not the position in state; the larger one is used",
+        "the group's offset is ahead of the position in state and is used: what was learnt is gone",
         topic=at.topic,
         partition=at.partition,
         committed=committed,

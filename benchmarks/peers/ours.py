@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 import msgspec
 
 from processors.__main__ import tune_garbage_collection
-from processors.aiokafka_private import Record, shorten_pauses, spare_copies
+from processors.aiokafka_private import Record, pace_fetches, shorten_pauses, spare_copies
 from processors.app import Worker
 from processors.batch import Batch
 from processors.mapper import Keys
@@ -127,7 +127,7 @@ def _work(bootstrap: str, group: str, inputs: Sequence[str], state: Path) -> Wor
     return Work(
         kafka=Connection(bootstrap),
         application=group,
-        linger=0.025,
+        linger=0.01,
         inputs=dict.fromkeys(inputs),
         keys=KeyRing({}, Keys(reference_id="none", reference=b"none")),
         prefixes={},
@@ -147,6 +147,7 @@ def main() -> None:
     work = _work(asked.bootstrap, asked.group, asked.inputs.split(","), asked.state)
     shorten_pauses()
     spare_copies()
+    pace_fetches()
     tune_garbage_collection()
     asyncio.run(Worker(work, ReferenceTask).run())
 

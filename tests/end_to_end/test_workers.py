@@ -172,6 +172,25 @@ async def test_one_then_two_then_one_worker_under_load(
     assert set(counts.values()) == {1}
 
 
+@pytest.mark.timeout(120)
+async def test_a_worker_that_stops_leaves_the_group_no_lag(
+    tmp_path: Path, prepared_stack: Stack
+) -> None:
+    application = "stopped"
+    writer = RawWriter(prepared_stack, application)
+    async with worker(tmp_path, prepared_stack, application) as one:
+
+        async def all_told() -> bool:
+            return len(told(prepared_stack, writer)) == 100 * len(writer.accounts)
+
+        writer.write(invoice(n) for n in range(100))
+        await until(all_told)
+        one.send(signal.SIGTERM)
+        assert await one.ended() == 0
+    with Lag(prepared_stack.connection, application, ["pepay"]) as lag:
+        assert lag.behind() == 0
+
+
 async def test_while_an_upgrade_adds_a_topic_no_task_is_split(prepared_stack: Stack) -> None:
     """Two real consumers of one group, of which one knows a topic more."""
     assignments: dict[str, dict[str, set[int]]] = {}

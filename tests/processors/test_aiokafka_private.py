@@ -1,12 +1,15 @@
 """Fails when an upgrade of aiokafka moves what we lean on."""
 
+import asyncio
 import inspect
 from importlib.metadata import version
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.consumer import fetcher
-from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer import consumer, fetcher
+from aiokafka.consumer.fetcher import Fetcher, PartitionRecords
+from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.producer import message_accumulator, producer, sender
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.producer.transaction_manager import TransactionManager
@@ -23,6 +26,8 @@ def test_the_private_parts_are_where_they_were_in_0_14() -> None:
         "self",
         "tp",
     ]
+    assert "self._fetcher = Fetcher(" in inspect.getsource(consumer)
+    assert "self._proc_fetch_request(assignment, node_id, request)," in inspect.getsource(fetcher)
     assert "self._consumer_record(tp, record)" in inspect.getsource(fetcher)
     assert "self._builder.append(\n            self._relative_offset," in inspect.getsource(
         message_accumulator
@@ -32,6 +37,28 @@ def test_the_private_parts_are_where_they_were_in_0_14() -> None:
 def test_pauses_between_transactions_are_shortened() -> None:
     aiokafka_private.shorten_pauses()
     assert sender.BACKOFF_OVERRIDE == aiokafka_private.MARKERS_PAUSE
+
+
+async def test_one_broker_is_asked_no_more_often_than_it_must(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = asyncio.get_running_loop().time
+    asked: dict[int, list[float]] = {1: [], 2: []}
+
+    async def answered(_: Fetcher, __: object, node: int, ___: object) -> bool:
+        asked[node].append(clock())
+        return True
+
+    monkeypatch.setattr(consumer, "Fetcher", Fetcher)
+    monkeypatch.setattr(Fetcher, "_proc_fetch_request", answered)
+    aiokafka_private.pace_fetches()
+    paced = consumer.Fetcher(AIOKafkaClient(), SubscriptionState())
+    for node in (1, 2, 1, 1):
+        assert await paced._proc_fetch_request(None, node, None)  # noqa: SLF001
+    await paced.close()
+    first, second, third = asked[1]
+    assert min(second - first, third - second) > 0.9 * aiokafka_private.FETCH_PAUSE
+    assert asked[2][0] < second
 
 
 _RECORDS = [
