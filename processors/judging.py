@@ -92,16 +92,14 @@ def stakes_hash(stakes: tuple[str | Decimal | None, ...]) -> bytes:
 
 
 def _normal(stake: str | Decimal | None) -> str:
-    match stake:
-        case None:
-            return ""
-        case str():
-            return "s" + stake
-        case _:
-            return "n" + (str(stake.normalize(_EXACT)) if stake else "0")
+    if stake is None:
+        return ""
+    if isinstance(stake, str):
+        return "s" + stake
+    return "n" + str(_exact(stake)) if stake else "n0"
 
 
-_EXACT: Final = Context(prec=300)
+_exact: Final = Context(prec=300).normalize
 
 
 def _hash(text: str, size: int) -> bytes:

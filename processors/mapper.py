@@ -127,9 +127,11 @@ class Mapper:
     unread: frozenset[str] = frozenset()
     """Names of fields that the provider's pages list and no wire type reads, at any depth."""
 
-    @property
-    def name(self) -> str:
-        return f"{self.provider}@{self.version}"
+    name: str = field(init=False)
+    """``provider@version``, as each event tells it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.provider}@{self.version}")
 
 
 # ---- values that every mapper reads --------------------------------------------------

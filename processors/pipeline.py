@@ -52,7 +52,8 @@ def process(  # noqa: PLR0913, PLR0917 - a record, how to read it, and where it 
             follow_mark(raw, position, batch)
         if raw.kind is not Kind.FRAME:
             return
-        _pass(guard, position, WHOLE)
+        if guard is not None:
+            _pass(guard, position, WHOLE)
         parts = list(mapper.open(raw, keys))
     except _UNREADABLE as error:
         batch.rejected.append(
@@ -74,10 +75,8 @@ def _meant(parts: list[Part], pointer: str) -> Collection[int]:
     return named or range(len(parts))
 
 
-def _pass(guard: Guard | None, position: Position, part: int) -> None:
+def _pass(guard: Guard, position: Position, part: int) -> None:
     """Let a part in that may be tried; raise ``Crashed`` for one that may not."""
-    if guard is None:
-        return
     if guard.is_condemned(position, part):
         raise Crashed("it killed its task twice while nothing else was processed")
     guard.enter(position, part)
@@ -115,7 +114,8 @@ def _tell_whole(  # noqa: PLR0913, PLR0917 - as process, for one part
     """Tell all that a part states, or reject it whole."""
     statement = None
     try:
-        _pass(guard, frame.position, index)
+        if guard is not None:
+            _pass(guard, frame.position, index)
         statements = _statements(frame.mapper, part, keys)
         inner = batch if len(statements) == 1 else Batch(batch, batch.published_at)
         for number, statement in enumerate(statements):

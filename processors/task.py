@@ -295,9 +295,10 @@ class Task:
     def _tried(self, arrived: Sequence[Arrived]) -> Batch:
         batch = Batch(self.state, _now())
         self._noted.begin({topic: records[-1].offset for topic, records in arrived})
+        guard = self._noted if self._noted.is_alone else None
         for topic, records in arrived:
             for record in records:
-                self._process(topic, record, batch)
+                self._process(topic, record, batch, guard)
         self._noted.done()
         return batch
 
@@ -332,7 +333,7 @@ class Task:
                 await self._write(Batch(self.state, _now(), redriven=found), {})
         await self._write(Batch(self.state, _now()), {topics.KEYS: minted[-1].offset + 1})
 
-    def _process(self, topic: str, record: Record, batch: Batch) -> None:
+    def _process(self, topic: str, record: Record, batch: Batch, guard: Attempts | None) -> None:
         position, told, mapper = Position(topic, self.partition, record.offset), None, None
         value = record.value or b""
         try:
@@ -348,7 +349,6 @@ class Task:
             batch.rejected.append(refused)
             return
         keys = self._work.keys.of(raw.provider, raw.account)
-        guard = self._noted if self._noted.is_alone else None
         process(raw, position, mapper, keys, batch, guard, told)
 
     def _outbox(self, batch: Batch, learnt: Sequence[bytes]) -> Outbox:
