@@ -1,16 +1,17 @@
 """How long until a ``read_committed`` consumer sees an event: from raw, and from the socket.
 
 ``python benchmarks/latency.py [--seconds 8] [--rates 500 5000] [--partitions 1 4 12]``, some
-seven minutes. Every program is a process of its own on one real Kafka, and so are the load and
-the consumer; the programs' windows take turns. Ours maps real frames of all providers, with
-everything on; Kafka Streams does the reference work.
+eight minutes. Every program is a process of its own on a real Kafka, and so are the load and
+the consumer; the programs' windows take turns. Ours and Kafka Streams do the reference work, each
+beside the other; then ours maps real frames of all providers, with everything on.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,8 +50,11 @@ from schemas.codec import schema_text
 from schemas.records import Event
 from schemas.topics import Topic
 
-_OURS: Final = "ours"
-_FROM_SOCKET: Final = "ours, from the socket"
+_OURS: Final = "ours, reference work"
+_STREAMS: Final = "Kafka Streams, {} ms, reference work"
+_OURS_FRAMES: Final = "ours, real frames"
+_FROM_SOCKET: Final = "ours, real frames, from the socket"
+_PEER: Final = Path(__file__).resolve().parent / "peers" / "ours.py"
 _COMMIT_MS: Final = (20, 100)
 _FRAMES: Final = 2_000
 """Of each provider, before another account is told the same."""
@@ -151,7 +155,7 @@ class _System:
 
 @contextmanager
 def _streams(stack: Stack, directory: Path, jars: Path, commit_ms: int) -> Iterator[_System]:
-    name = f"Kafka Streams, {commit_ms} ms"
+    name = _STREAMS.format(commit_ms)
     raw, output = (f"streams.{commit_ms}.{what}" for what in ("raw", "events"))
     Cluster(stack.connection).apply([Topic(topic, PARTITIONS, 1) for topic in (raw, output)])
     options = java.Options(
@@ -166,6 +170,17 @@ def _streams(stack: Stack, directory: Path, jars: Path, commit_ms: int) -> Itera
     child = Child(name, command, directory / f"streams-{commit_ms}.log", lambda: True)
     with programs.running([child]), watcher(stack.bootstrap_servers, key_of) as watch:
         yield _System(name, child, watch, output, reference_events(raw))
+
+
+@contextmanager
+def _ours(stack: Stack, directory: Path) -> Iterator[_System]:
+    raw, application = "ours.raw", "ours"
+    Cluster(stack.connection).apply([Topic(raw, PARTITIONS, 1)])
+    words = ["--bootstrap", stack.bootstrap_servers, "--group", application, "--inputs", raw]
+    command = [sys.executable, str(_PEER), *words, "--state", str(directory / application)]
+    child = Child(_OURS, command, directory / f"{application}.log", lambda: True)
+    with programs.running([child]), watcher(stack.bootstrap_servers, key_of) as watch:
+        yield _System(_OURS, child, watch, topics.EVENTS, reference_events(raw))
 
 
 def _from_raw(feed: Feeder, system: _System, cell: Cell) -> Window:
@@ -231,8 +246,28 @@ def _sent(signed: _Signed, accounts: Sequence[str], begin: int, cell: Cell) -> d
 # ---- the whole -------------------------------------------------------------------------
 
 
+Measured = Callable[[Cell], Window]
+"""One program, which is ready, in one cell."""
+
+
 @contextmanager
-def _ours(stack: Stack, directory: Path) -> Iterator[tuple[_System, _Signed]]:
+def _reference_work(
+    stack: Stack, directory: Path, feed: Feeder, asked: Asked
+) -> Iterator[list[Measured]]:
+    with ExitStack() as ends:
+        systems = [ends.enter_context(_ours(stack, directory))]
+        for commit_ms in _COMMIT_MS if asked.peers else ():
+            peer = _streams(stack, directory, java.built(), commit_ms)
+            systems.append(ends.enter_context(peer))
+        for system in systems:
+            _warm_up(feed, system, asked)
+        yield [partial(_from_raw, feed, system) for system in systems]
+
+
+@contextmanager
+def _real_frames(
+    stack: Stack, directory: Path, feed: Feeder, asked: Asked
+) -> Iterator[list[Measured]]:
     recordings = {name: record(name, _FRAMES) for name in FEEDS}
     signed = record(PROVIDER, _SIGNED_FRAMES)
     recordings[PROVIDER] = signed.first(_FRAMES)
@@ -245,10 +280,22 @@ def _ours(stack: Stack, directory: Path) -> Iterator[tuple[_System, _Signed]]:
         load = frames_of_all(list(recordings.values()), accounts)
         watches = [enter(watcher(stack.bootstrap_servers, by)) for by in (place_of, event_id_of)]
         told = enter(sockets([frame.decode() for frame in signed.frames]))
-        yield (
-            _System(_OURS, worker, watches[0], topics.EVENTS, load),
-            _Signed(told, event_ids(signed), watches[1], worker, accounts),
-        )
+        system = _System(_OURS_FRAMES, worker, watches[0], topics.EVENTS, load)
+        of_socket = _Signed(told, event_ids(signed), watches[1], worker, accounts)
+        _warm_up(feed, system, asked)
+        yield [partial(_from_raw, feed, system), partial(_from_socket, stack, directory, of_socket)]
+
+
+def _warm_up(feed: Feeder, system: _System, asked: Asked) -> None:
+    _from_raw(feed, system, Cell(_WARM_RATE, PARTITIONS, asked.warm))
+
+
+_Work = Callable[[Stack, Path, Feeder, Asked], AbstractContextManager[list[Measured]]]
+_WORKS: Final[Mapping[str, _Work]] = {
+    "the reference work": _reference_work,
+    "real frames": _real_frames,
+}
+"""Each has a Kafka of its own, so that what rests in one takes nothing from the other."""
 
 
 def measure(smoke: bool, tell: Tell) -> Results:  # noqa: FBT001 - as run.py calls every part
@@ -257,37 +304,38 @@ def measure(smoke: bool, tell: Tell) -> Results:  # noqa: FBT001 - as run.py cal
 
 def measured(asked: Asked, tell: Tell) -> Results:
     """Measure every program in turn, at each rate and number of active partitions."""
-    tell(0.0, "preparing")
+    cells = [
+        Cell(rate, active, round(rate * asked.seconds))
+        for active in asked.partitions
+        for rate in asked.rates
+    ]
+    windows = []
+    for place, (name, work) in enumerate(_WORKS.items()):
+        tell(place / len(_WORKS), f"{name}: preparing, warming up")
+        with _ready(work, asked) as programs_of_it:
+            for number, cell in enumerate(cells):
+                done = (place + number / len(cells)) / len(_WORKS)
+                tell(done, f"{name}: {cell.rate:,} events/s, {cell.active} active partitions")
+                windows += [window_of(cell) for window_of in programs_of_it]
+    return Results(asked.seconds, windows)
+
+
+@contextmanager
+def _ready(work: _Work, asked: Asked) -> Iterator[list[Measured]]:
     with TemporaryDirectory() as place, ExitStack() as ends:
         directory, enter = Path(place), ends.enter_context
         stack = enter(local_stack(directory / "stack", partitions=PARTITIONS))
         prepare(stack, FEEDS)
         feed = enter(feeder(stack.bootstrap_servers))
-        ours, signed = enter(_ours(stack, directory))
-        jars = java.built(lambda said: tell(0.0, said))
-        peers = (enter(_streams(stack, directory, jars, each)) for each in _COMMIT_MS)
-        systems = [ours, *(peers if asked.peers else ())]
-        for system in systems:
-            tell(0.0, f"warming up: {system.name}")
-            _from_raw(feed, system, Cell(_WARM_RATE, PARTITIONS, asked.warm))
-        windows = []
-        cells = [
-            Cell(rate, active, round(rate * asked.seconds))
-            for active in asked.partitions
-            for rate in asked.rates
-        ]
-        for number, cell in enumerate(cells):
-            tell(number / len(cells), f"{cell.rate:,} events/s, {cell.active} active partitions")
-            windows += [_from_raw(feed, system, cell) for system in systems]
-            windows.append(_from_socket(stack, directory, signed, cell))
-    return Results(asked.seconds, windows)
+        yield enter(work(stack, directory, feed, asked))
 
 
 def report(results: Results) -> str:
     """Return a section of Markdown."""
     rates = sorted({window.cell.rate for window in results.windows})
     heads = [f"{rate:,}/s: p50 / p99 / p99.9, ms | CPU of a core" for rate in rates]
-    rows = dict.fromkeys((window.cell.active, window.system) for window in results.windows)
+    windows = sorted(results.windows, key=lambda window: window.cell.active)
+    rows = dict.fromkeys((window.cell.active, window.system) for window in windows)
     found = {(w.cell.active, w.system, w.cell.rate): _figures(w) for w in results.windows}
     lines = (
         f"| {active} | {name} | {' | '.join(found[active, name, rate] for rate in rates)} |"
@@ -303,9 +351,10 @@ def report(results: Results) -> str:
 From the broker's acknowledgement in raw, or from the moment at which a frame was due at a
 provider's socket, to a `read_committed` consumer; so many of {PARTITIONS} partitions have work.
 Load at fixed times, also where a program falls behind (its latest 1 % left {late:.0f} ms late at
-most), in windows of {results.seconds:.0f} s that take turns. Ours: default settings, real frames of
-all providers (from the socket: Transak's, verified). Kafka Streams: the reference work, exactly
-once, one thread, by its commit interval.
+most), in windows of {results.seconds:.0f} s that take turns. Ours: default settings, everything
+on; real frames are those of all providers (from the socket: Transak's, verified). Kafka Streams:
+exactly once, one thread, by its commit interval. The two works run one after the other, each on a
+Kafka of its own.
 """
 
 
