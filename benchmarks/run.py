@@ -58,7 +58,7 @@ PARTS = (
     Part(name="ingest", seconds=150, measure=_ingest, report=ingest.report),
     Part(
         name="latency",
-        seconds=370,
+        seconds=480,
         measure=latency.measure,
         report=latency.report,
         charts=latency.charts,

@@ -32,7 +32,7 @@ def shorten_pauses() -> None:
     sender.BACKOFF_OVERRIDE = MARKERS_PAUSE
 
 
-FETCH_PAUSE: Final = 0.005
+FETCH_PAUSE: Final = 0.008
 """Seconds between two fetches from one broker.
 
 A broker answers as soon as there is a record, and each question names all partitions that we
