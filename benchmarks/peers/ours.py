@@ -21,6 +21,7 @@ import msgspec
 from processors.__main__ import tune_garbage_collection
 from processors.aiokafka_private import Record, pace_fetches, shorten_pauses, spare_copies
 from processors.app import Worker
+from processors.attempts import Attempts
 from processors.batch import Batch
 from processors.mapper import Keys
 from processors.outbox import Outbox
@@ -100,7 +101,7 @@ class ReferenceTask(Task):
         self._received_at = hundredths(time_ns() // 1000)
         return super()._tried(arrived)
 
-    def _process(self, topic: str, record: Record, batch: Batch) -> None:  # noqa: ARG002
+    def _process(self, topic: str, record: Record, batch: Batch, guard: Attempts | None) -> None:  # noqa: ARG002
         payment = decoded(record.value)
         key = bytes.fromhex(payment.event_id.replace("-", ""))
         if batch.fact(key) is not None:
