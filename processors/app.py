@@ -34,6 +34,8 @@ from schemas import topics
 
 _log = structlog.get_logger()
 
+_FETCH_BYTES: Final = 4 * 2**20
+"""Bytes of one answer: a backlog in memory, unpacked, is many times the bytes that it was."""
 _KEYS_EVERY: Final = 1.0
 """Seconds between two looks at ``keys``: only what was rejected before waits for them."""
 _OFFSETS_EVERY: Final = 0.2
@@ -199,6 +201,7 @@ def _consumer(work: Work) -> AIOKafkaConsumer:
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=topics.MAX_RAW_BYTES,
+        fetch_max_bytes=_FETCH_BYTES,
         partition_assignment_strategy=[ByPartitionNumber],
         request_timeout_ms=ANSWER_MS,
         session_timeout_ms=10_000,
