@@ -385,7 +385,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog="example: python benchmarks/latency.py --rates 500 --seconds 5"
     )
-    parser.add_argument("--seconds", type=float, default=Asked.seconds, help="of a window")
+    parser.add_argument("--seconds", type=float, default=Asked().seconds, help="of a window")
     parser.add_argument("--rates", type=int, nargs="+", default=[500, 5_000], help="events/s")
     parser.add_argument("--partitions", type=int, nargs="+", default=[1, 4, 12], help="active")
     parser.add_argument("--warm", type=int, default=_WARM, help="records before the first window")

@@ -244,7 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog="example: python benchmarks/scaling.py --frames 12000"
     )
-    parser.add_argument("--frames", type=int, default=Asked.frames)
+    parser.add_argument("--frames", type=int, default=Asked().frames)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     told = parser.parse_args()
     with Console(stderr=True).status("scaling") as status:
