@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from confluent_kafka import Message
 from rich.console import Console
 
-from benchmarks import machine, programs
+from benchmarks import machine, programs, reference
 from benchmarks.frames import record
 from benchmarks.loads import PARTITIONS, Accounts, Load, frames_of_all, reference_events
 from benchmarks.open_loop import (
@@ -54,7 +54,6 @@ _OURS: Final = "ours, reference work"
 _STREAMS: Final = "Kafka Streams, {} ms, reference work"
 _OURS_FRAMES: Final = "ours, real frames"
 _FROM_SOCKET: Final = "ours, real frames, from the socket"
-_PEER: Final = Path(__file__).resolve().parent / "peers" / "ours.py"
 _COMMIT_MS: Final = (20, 100)
 _FRAMES: Final = 2_000
 """Of each provider, before another account is told the same."""
@@ -167,20 +166,26 @@ def _streams(stack: Stack, directory: Path, jars: Path, commit_ms: int) -> Itera
         commit_ms=commit_ms,
     )
     command = java.command("Reference", jars, options)
-    child = Child(name, command, directory / f"streams-{commit_ms}.log", lambda: True)
-    with programs.running([child]), watcher(stack.bootstrap_servers, key_of) as watch:
-        yield _System(name, child, watch, output, reference_events(raw))
+    log = directory / f"streams-{commit_ms}.log"
+    with _fed(stack, Child(name, command, log, lambda: True), raw, output) as system:
+        yield system
 
 
 @contextmanager
 def _ours(stack: Stack, directory: Path) -> Iterator[_System]:
-    raw, application = "ours.raw", "ours"
+    raw, group = "ours.raw", "ours"
     Cluster(stack.connection).apply([Topic(raw, PARTITIONS, 1)])
-    words = ["--bootstrap", stack.bootstrap_servers, "--group", application, "--inputs", raw]
-    command = [sys.executable, str(_PEER), *words, "--state", str(directory / application)]
-    child = Child(_OURS, command, directory / f"{application}.log", lambda: True)
+    command = reference.ours(stack.bootstrap_servers, group, [raw], directory / group)
+    child = Child(_OURS, command, directory / f"{group}.log", lambda: True)
+    with _fed(stack, child, raw, topics.EVENTS) as system:
+        yield system
+
+
+@contextmanager
+def _fed(stack: Stack, child: Child, raw: str, output: str) -> Iterator[_System]:
+    """Run a program of the reference work, and watch what it tells."""
     with programs.running([child]), watcher(stack.bootstrap_servers, key_of) as watch:
-        yield _System(_OURS, child, watch, topics.EVENTS, reference_events(raw))
+        yield _System(child.name, child, watch, output, reference_events(raw))
 
 
 def _from_raw(feed: Feeder, system: _System, cell: Cell) -> Window:
@@ -256,9 +261,10 @@ def _reference_work(
 ) -> Iterator[list[Measured]]:
     with ExitStack() as ends:
         systems = [ends.enter_context(_ours(stack, directory))]
-        for commit_ms in _COMMIT_MS if asked.peers else ():
-            peer = _streams(stack, directory, java.built(), commit_ms)
-            systems.append(ends.enter_context(peer))
+        if asked.peers:
+            jars = java.built()
+            peers = (_streams(stack, directory, jars, each) for each in _COMMIT_MS)
+            systems += map(ends.enter_context, peers)
         for system in systems:
             _warm_up(feed, system, asked)
         yield [partial(_from_raw, feed, system) for system in systems]

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-
 from benchmarks.bench_venv import bench_python
 from benchmarks.drain import Drained, Program, cpu_of, drained, empty, table
 from benchmarks.part import Chart, Tell
@@ -58,9 +57,14 @@ class Peer:
     """The topic that it writes to; None: one of its own for each run."""
 
 
+def ours(bootstrap: str, group: str, inputs: Sequence[str], state: Path) -> list[str]:
+    """Return the command that runs ours on the reference work."""
+    words = ["--bootstrap", bootstrap, "--group", group, "--state", str(state)]
+    return [sys.executable, str(_PEERS / "ours.py"), *words, "--inputs", ",".join(inputs)]
+
+
 def _ours(seat: Seat) -> list[str]:
-    words = ["--bootstrap", seat.bootstrap, "--group", seat.group, "--state", str(seat.state)]
-    return [sys.executable, str(_PEERS / "ours.py"), *words, "--inputs", ",".join(seat.inputs)]
+    return ours(seat.bootstrap, seat.group, seat.inputs, seat.state)
 
 
 def _streams(seat: Seat) -> list[str]:
@@ -259,9 +263,9 @@ def _ratios(results: Results) -> str:
     told = ""
     for key, allowed in _ALLOWED.items():
         if _OURS in results.runs and key in results.runs:
-            ours, theirs = (cpu_of(results.runs[name]).median for name in (_OURS, key))
+            mine, theirs = (cpu_of(results.runs[name]).median for name in (_OURS, key))
             told += (
-                f"Ours takes {ours / theirs:.2f} of the CPU of {PEERS[key].name.split(',')[0]} "
+                f"Ours takes {mine / theirs:.2f} of the CPU of {PEERS[key].name.split(',')[0]} "
                 f"(target: {allowed}).\n"
             )
     return told + "\n" if told else ""

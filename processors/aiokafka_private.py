@@ -90,6 +90,13 @@ def spare_copies() -> None:
     PartitionRecords._consumer_record = _as_read  # noqa: SLF001
 
 
+def quicken() -> None:
+    """Do what is above for every client that is made from now on."""
+    shorten_pauses()
+    spare_copies()
+    pace_fetches()
+
+
 def append(
     batch: BatchBuilder,
     timestamp: int,

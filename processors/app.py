@@ -24,7 +24,7 @@ from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from processors import metrics
-from processors.aiokafka_private import pace_fetches, shorten_pauses, spare_copies
+from processors.aiokafka_private import quicken
 from processors.assignor import ByPartitionNumber
 from processors.errors import OperatorError
 from processors.key_log import KeyLog
@@ -81,7 +81,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._read_keys()
         consumer.subscribe(list(self._work.topics), listener=self)
         await reached(consumer, self._work.kafka)
-        self._follow("offsets", self._tell_offsets())
+        self._follow("offsets", self._keep_telling())
         while True:
             if self._assigned is not None:
                 await self._take_over(consumer, self._assigned)
@@ -115,12 +115,12 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
                 for task in self.tasks.values():
                     task.wake()
 
-    async def _tell_offsets(self) -> None:
+    async def _keep_telling(self) -> None:
         while True:
             await asyncio.sleep(_OFFSETS_EVERY)
-            await self._told_offsets(self.tasks.values())
+            await self._tell_offsets(self.tasks.values())
 
-    async def _told_offsets(self, tasks: Iterable[Task]) -> None:
+    async def _tell_offsets(self, tasks: Iterable[Task]) -> None:
         """Commit to the group how far tasks have read, for whoever watches its lag.
 
         ``state`` says it in each transaction, and is what counts: offsets in there as well
@@ -175,7 +175,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         self.is_ready = False
         metrics.TASKS.set(0)
         await asyncio.gather(*(task.stop() for task in tasks.values()))
-        await self._told_offsets(tasks.values())
+        await self._tell_offsets(tasks.values())
 
     async def leave(self) -> None:
         """Stop, and tell the group, so that another worker takes over at once."""
@@ -234,9 +234,7 @@ def explain(error: BaseException) -> None:
 
 def application(work: Work, host: str, port: int) -> faust.App:
     """Return the app, ready to be run by ``faust.Worker``."""
-    shorten_pauses()
-    spare_copies()
-    pace_fetches()
+    quicken()
     worker = Worker(work)
     app = _Host(
         work.application,

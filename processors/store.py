@@ -29,15 +29,13 @@ _MIB: Final = 2**20
 _DISTRUSTED: Final = "distrusted"
 """File that says why the next start must not use what lies beside it."""
 _IDENTITY: Final = b"identity"
+_WRITES: Final = 48 * _MIB
+_WRITES_PER_STORE: Final = 2 * _MIB
+"""What an empty store takes at most: eight column families, each with a bloom filter of 0.2."""
 
 
 class Untrusted(OperatorError):
     """What lies in the directory cannot be used: rebuild it, now or at the next start."""
-
-
-_WRITES: Final = 48 * _MIB
-_WRITES_PER_STORE: Final = 2 * _MIB
-"""What an empty store takes at most: eight column families, each with a bloom filter of 0.2."""
 
 
 class Buffers:

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 import msgspec
 
 from processors.__main__ import tune_garbage_collection
-from processors.aiokafka_private import Record, pace_fetches, shorten_pauses, spare_copies
+from processors.aiokafka_private import Record, quicken
 from processors.app import Worker
 from processors.attempts import Attempts
 from processors.batch import Batch
@@ -146,9 +146,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, required=True)
     asked = parser.parse_args()
     work = _work(asked.bootstrap, asked.group, asked.inputs.split(","), asked.state)
-    shorten_pauses()
-    spare_copies()
-    pace_fetches()
+    quicken()
     tune_garbage_collection()
     asyncio.run(Worker(work, ReferenceTask).run())
 
