@@ -5,11 +5,10 @@ All but ``knock`` only buy time: without them every transaction is as right, and
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.conn import collect_hosts, create_conn
-from aiokafka.consumer import consumer
 from aiokafka.consumer.fetcher import Fetcher, PartitionRecords
 from aiokafka.errors import KafkaError
 from aiokafka.producer import message_accumulator, sender
@@ -32,36 +31,28 @@ def shorten_pauses() -> None:
     sender.BACKOFF_OVERRIDE = MARKERS_PAUSE
 
 
-FETCH_PAUSE: Final = 0.008
-"""Seconds between two fetches from one broker.
+def pace(consumer: AIOKafkaConsumer, pause: float) -> None:
+    """Let a consumer that runs ask each broker at most once in so many seconds.
 
-A broker answers as soon as there is a record, and each question names all partitions that we
-have: 500 records a second were 370 questions, and a third of the CPU here and there.
-"""
+    A broker answers as soon as there is a record, and each question names all partitions that we
+    have: 500 records a second were 370 questions, and a third of the CPU here and there.
+    """
+    fetcher: Fetcher = consumer._fetcher  # noqa: SLF001
+    ask, clock = fetcher._proc_fetch_request, asyncio.get_running_loop().time  # noqa: SLF001
+    may_ask: dict[int, float] = {}
 
-
-class _PacedFetcher(Fetcher):  # type: ignore[misc]
-    """Waits before it asks, so that what comes meanwhile is in one answer."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - aiokafka's own
-        self._next: dict[int, float] = {}
-        super().__init__(*args, **options)
-
-    async def _proc_fetch_request(self, assignment: object, node: int, request: object) -> bool:
-        now = self._loop.time()
-        asked_at = max(now, self._next.get(node, now))
-        self._next[node] = asked_at + FETCH_PAUSE
+    async def ask_in_time(assignment: object, node: int, request: object) -> bool:
+        now = clock()
+        asked_at = max(now, may_ask.get(node, now))
+        may_ask[node] = asked_at + pause
         try:
             await asyncio.sleep(asked_at - now)
         except asyncio.CancelledError:
             return False  # The partitions went, as aiokafka takes it while it waits itself.
-        asked: bool = await super()._proc_fetch_request(assignment, node, request)
+        asked: bool = await ask(assignment, node, request)
         return asked
 
-
-def pace_fetches() -> None:
-    """Let each consumer that starts from now on ask a broker no more often than it must."""
-    consumer.Fetcher = _PacedFetcher
+    fetcher._proc_fetch_request = ask_in_time  # noqa: SLF001
 
 
 class Record(Protocol):
@@ -91,10 +82,9 @@ def spare_copies() -> None:
 
 
 def quicken() -> None:
-    """Do what is above for every client that is made from now on."""
+    """Shorten pauses and spare copies, for every client that is made from now on."""
     shorten_pauses()
     spare_copies()
-    pace_fetches()
 
 
 def append(

@@ -24,7 +24,7 @@ from mode import Service
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from processors import metrics
-from processors.aiokafka_private import quicken
+from processors.aiokafka_private import pace, quicken
 from processors.assignor import ByPartitionNumber
 from processors.errors import OperatorError
 from processors.key_log import KeyLog
@@ -81,6 +81,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._read_keys()
         consumer.subscribe(list(self._work.topics), listener=self)
         await reached(consumer, self._work.kafka)
+        pace(consumer, self._work.linger)
         self._follow("offsets", self._keep_telling())
         while True:
             if self._assigned is not None:

@@ -38,8 +38,8 @@ class Processors(_Section):
     """Group id, and prefix of the transactional ids."""
     http: str = Field(default="127.0.0.1:0", pattern=r"^[^:]+:\d{1,5}$")
     references: References
-    linger_ms: int = Field(default=10, ge=0, le=1000)
-    """At most one transaction of a task begins per so many milliseconds."""
+    linger_ms: int = Field(default=18, ge=0, le=1000)
+    """A broker is asked for records at most once in so many milliseconds."""
     state_directory: Path = Path("state")
     """Where tasks keep what they remember; a relative path is beside the settings file.
 

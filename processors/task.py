@@ -50,7 +50,7 @@ _DRIFTS: Final[set[tuple[str, str, tuple[str, ...]]]] = set()
 """Shapes that this process told."""
 
 BATCH_RECORDS: Final = 2_000
-"""As many records waiting start a transaction at once, and stop further reading."""
+"""A transaction takes no more, and as many waiting stop further reading."""
 BATCH_BYTES: Final = 8 * 2**20
 """A transaction that has so many takes no more."""
 OUTPUTS: Final = (
@@ -73,7 +73,7 @@ class Work:
     kafka: Connection
     application: str
     linger: float
-    """Seconds: a task begins at most one transaction in each."""
+    """Seconds: a broker is asked for records at most once in so many."""
     inputs: Mapping[str, Mapper]
     """Raw topic → mapper."""
     keys: KeyRing
@@ -241,14 +241,8 @@ class Task:
 
     async def _run(self) -> None:
         """Write one transaction after another until ``stop``."""
-        clock = asyncio.get_running_loop().time
-        begun = clock() - self._work.linger
         while not self._stopping:
             await self._arrived.wait()
-            rest = begun + self._work.linger - clock()
-            if rest > 0 and self._waiting_records < self._limit:
-                await asyncio.sleep(rest)
-            begun = clock()
             await self._look_again()
             if arrived := self._taken():
                 await self._transact(arrived)

@@ -128,7 +128,7 @@ def _work(bootstrap: str, group: str, inputs: Sequence[str], state: Path) -> Wor
     return Work(
         kafka=Connection(bootstrap),
         application=group,
-        linger=0.01,
+        linger=0.018,
         inputs=dict.fromkeys(inputs),
         keys=KeyRing({}, Keys(reference_id="none", reference=b"none")),
         prefixes={},

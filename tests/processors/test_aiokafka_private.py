@@ -5,7 +5,7 @@ import inspect
 from importlib.metadata import version
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import consumer, fetcher
 from aiokafka.consumer.fetcher import Fetcher, PartitionRecords
@@ -49,15 +49,15 @@ async def test_one_broker_is_asked_no_more_often_than_it_must(
         asked[node].append(clock())
         return True
 
-    monkeypatch.setattr(consumer, "Fetcher", Fetcher)
     monkeypatch.setattr(Fetcher, "_proc_fetch_request", answered)
-    aiokafka_private.pace_fetches()
-    paced = consumer.Fetcher(AIOKafkaClient(), SubscriptionState())
+    consumer = AIOKafkaConsumer()
+    fetcher = consumer._fetcher = Fetcher(AIOKafkaClient(), SubscriptionState())  # noqa: SLF001
+    aiokafka_private.pace(consumer, pause := 0.01)
     for node in (1, 2, 1, 1):
-        assert await paced._proc_fetch_request(None, node, None)  # noqa: SLF001
-    await paced.close()
+        assert await fetcher._proc_fetch_request(None, node, None)  # noqa: SLF001
+    await consumer.stop()
     first, second, third = asked[1]
-    assert min(second - first, third - second) > 0.9 * aiokafka_private.FETCH_PAUSE
+    assert min(second - first, third - second) > 0.9 * pause
     assert asked[2][0] < second
 
 
