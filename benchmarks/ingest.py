@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from benchmarks import programs
 from benchmarks.bench_venv import BENCH_PYTHON
 from benchmarks.drain import cpu_seconds, memory_mb
 from benchmarks.followers import PROVIDER, Cryptofeed, Follower, Ingest, Place
@@ -28,7 +29,7 @@ from benchmarks.frames import record
 from benchmarks.part import Tell
 from benchmarks.sender import sender
 from penstock.preparation import prepare
-from penstock.stack import Stack, local_stack
+from penstock.stack import Stack
 from penstock.stack_record import LocalProcess
 from penstock.topic_reader import whole
 
@@ -108,7 +109,7 @@ def measure(  # noqa: PLR0913 - what to measure, and against what
     carried: dict[str, list[Carried]] = {name: [] for name in followers}
     paused: dict[str, Paused] = {}
     load = os.getloadavg()[0]
-    with TemporaryDirectory() as directory, local_stack(Path(directory, "stack")) as stack:
+    with TemporaryDirectory() as directory, programs.stack(Path(directory)) as stack:
         prepare(stack, [PROVIDER])
         for number, (name, pausing) in enumerate(plan):
             tell(number / len(plan), f"{name}, the broker paused" if pausing else name)

@@ -43,7 +43,7 @@ from ingest.feeds import FEEDS
 from penstock.child import Child
 from penstock.cluster import Cluster
 from penstock.preparation import prepare
-from penstock.stack import Stack, local_stack
+from penstock.stack import Stack
 from schemas import topics
 from schemas.avro_reader import Reader
 from schemas.codec import schema_text
@@ -330,7 +330,7 @@ def measured(asked: Asked, tell: Tell) -> Results:
 def _ready(work: _Work, asked: Asked) -> Iterator[list[Measured]]:
     with TemporaryDirectory() as place, ExitStack() as ends:
         directory, enter = Path(place), ends.enter_context
-        stack = enter(local_stack(directory / "stack", partitions=PARTITIONS))
+        stack = enter(programs.stack(directory, PARTITIONS))
         prepare(stack, FEEDS)
         feed = enter(feeder(stack.bootstrap_servers))
         yield enter(work(stack, directory, feed, asked))

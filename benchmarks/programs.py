@@ -1,8 +1,8 @@
-"""Our two programs on the stack of a benchmark, each in a process of its own."""
+"""The stack of a benchmark, and our two programs on it, each in a process of its own."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -11,11 +11,18 @@ import httpx
 import psutil
 
 from penstock.child import Child
+from penstock.launch import Wanted
 from penstock.leash import Leash
 from penstock.ports import free
-from penstock.stack import Stack
+from penstock.stack import Stack, local_stack
 
 _REFERENCE = "benchmark" * 4
+
+
+def stack(directory: Path, partitions: int = 4) -> AbstractContextManager[Stack]:
+    """Run a Kafka that is set as it is deployed, with its files in a directory."""
+    wanted = Wanted(as_shipped=True)
+    return local_stack(directory / "stack", partitions=partitions, wanted=wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from confluent_kafka import Producer
 from msgspec import structs
 
+from benchmarks import programs
 from benchmarks.bench_venv import bench_python
 from benchmarks.drain import Drained, Program, cpu_of, drained, empty, table
 from benchmarks.frames import Recording, record
@@ -41,7 +42,7 @@ from ingest.feeds import FEEDS
 from penstock.checkout import ROOT
 from penstock.cluster import Cluster
 from penstock.preparation import prepare
-from penstock.stack import Stack, local_stack
+from penstock.stack import Stack
 from schemas import topics
 from schemas.codec import raw_headers
 from schemas.registry import Registry, schema_ids
@@ -206,7 +207,7 @@ def measured(size: Size, tell: Tell, only: Sequence[str] = ()) -> Results:
     recordings = [record(name, size.frames) for name in FEEDS]
     steps = len(chosen) * size.runs + 1
     load = getloadavg()[0]
-    with TemporaryDirectory() as directory, local_stack(Path(directory, "stack")) as stack:
+    with TemporaryDirectory() as directory, programs.stack(Path(directory)) as stack:
         bench = _Bench(stack, Path(directory), recordings, size)
         bench.fill()
         for number in range(size.runs):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import programs
 from benchmarks.bench_venv import bench_python
 from benchmarks.drain import Drained, Program, cpu_of, drained, empty, table
 from benchmarks.part import Chart, Tell
@@ -23,7 +24,7 @@ from benchmarks.peers import java
 from benchmarks.peers.outcome import Outcome, outcome
 from penstock.cluster import Cluster
 from penstock.preparation import prepare
-from penstock.stack import Stack, local_stack
+from penstock.stack import Stack
 from penstock.topic_reader import whole
 from schemas import topics
 from schemas.topics import Topic
@@ -152,7 +153,7 @@ def measured(size: Size, tell: Tell, only: Sequence[str] = ()) -> Results:
     runs: dict[str, list[Drained]] = {key: [] for key in chosen}
     python, jars = bench_python(), java.built()
     steps = len(chosen) * size.runs + 1
-    with TemporaryDirectory() as directory, local_stack(Path(directory, "stack")) as stack:
+    with TemporaryDirectory() as directory, programs.stack(Path(directory)) as stack:
         tell(0, "writing the backlogs")
         backlogs = {
             is_slow: _fed(stack, python, "short" if is_slow else "long", count)

@@ -31,7 +31,7 @@ from ingest.feeds import FEEDS
 from penstock.child import Child
 from penstock.lag import Lag
 from penstock.preparation import prepare
-from penstock.stack import Stack, local_stack
+from penstock.stack import Stack
 
 _FRAMES: Final = 2_000
 """Of each provider, told by one account of each partition; then by others."""
@@ -109,7 +109,7 @@ def _drained(recordings: Sequence[Recording], count: int, frames: int) -> Draine
     tokens = {told.provider: told.token for told in recordings if told.token}
     with TemporaryDirectory() as place, ExitStack() as ends:
         enter, directory = ends.enter_context, Path(place)
-        stack = enter(local_stack(directory / "stack", partitions=PARTITIONS))
+        stack = enter(programs.stack(directory, PARTITIONS))
         prepare(stack, FEEDS)
         workers = programs.processors(stack, directory / "w", accounts.all, tokens, count=count)
         enter(programs.running(workers))
@@ -168,7 +168,7 @@ def _all_at_rest() -> list[AtRest]:
     with TemporaryDirectory() as place:
         for partitions in (PARTITIONS, _MANY_PARTITIONS):
             directory = Path(place, str(partitions))
-            with local_stack(directory / "stack", partitions=partitions) as stack:
+            with programs.stack(directory, partitions) as stack:
                 prepare(stack, FEEDS)
                 (worker,) = programs.processors(stack, directory / "w", [], {})
                 with programs.running([worker]):

@@ -27,10 +27,10 @@ import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from rich.console import Console
 
+from benchmarks import programs
 from benchmarks.frames import Recording, record
 from benchmarks.stages import raws
 from penstock.cluster import Cluster
-from penstock.stack import local_stack
 from processors.__main__ import tune_garbage_collection
 from processors.batch import Batch
 from processors.mappers import MAPPERS
@@ -88,7 +88,7 @@ def _measured(ids: int) -> Mapping[str, float]:
     console = Console(stderr=True)
     with (
         tempfile.TemporaryDirectory() as directory,
-        local_stack(Path(directory) / "stack", partitions=TASKS) as stack,
+        programs.stack(Path(directory), TASKS) as stack,
     ):
         Cluster(stack.connection).apply(all_topics([], partitions=TASKS))
         few, many = Path(directory) / "few", Path(directory) / "many"

@@ -38,6 +38,8 @@ class Wanted:
     brokers: int = 1
     secured: bool = False
     """Whether Kafka speaks TLS, and asks for a user and a password."""
+    as_shipped: bool = False
+    """Whether Kafka's JVM is set as its own scripts set it, or to start soon and small."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,7 @@ def _makers(directory: Path, leash: Leash, wanted: Wanted, say: Say, *, outlives
     program = java()
     jars = fetched(say)
     identity = Identity.renewed(directory) if wanted.secured else None
-    site = Site(directory, program, jars, leash, identity)
+    site = Site(directory, program, jars, leash, identity, wanted.as_shipped)
     return Makers(
         kafka=lambda chosen: brokers(site, _nodes(chosen)),
         registry=lambda chosen: registry_server(directory, program, jars, chosen.registry, leash),
