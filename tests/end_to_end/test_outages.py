@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from confluent_kafka import Message
 
+from ingest.framing import found
 from penstock.broker import answers
 from penstock.preparation import prepare
 from penstock.stack import Stack, local_stack
@@ -75,15 +76,21 @@ async def test_a_killed_broker_delays_frames_and_neither_loses_nor_reorders_them
 
 async def play_on(twin: Twin[Provider], directory: Path, told: int) -> None:
     """Let the twin tell so many facts, and wait until they all are on disk."""
+    before = len(twin.books.lines)
     await twin.storm(told)
-    before = -1
-    while (now := on_disk(directory)) != before or not now:
-        before = now
-        await asyncio.sleep(0.5)  # Between two looks: that it stands still is what is asked.
+    sent = {line.sha256 for line in twin.books.lines[before:] if line.listeners}
+    async with asyncio.timeout(40):
+        while not sent <= await asyncio.to_thread(on_disk, directory):
+            pass
 
 
-def on_disk(directory: Path) -> int:
-    return sum(file.stat().st_size for file in directory.rglob("*.segment"))
+def on_disk(directory: Path) -> set[str]:
+    """Return the SHA-256 of each frame that an ingest holds on disk."""
+    return {
+        sha256(msgspec.msgpack.decode(record.payload, type=Raw).value).hexdigest()
+        for segment in directory.rglob("*.segment")
+        for record in found(segment.read_bytes(), salt=int(segment.stem.split("-")[1], 16))
+    }
 
 
 @pytest.mark.timeout(120)
