@@ -10,10 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from statistics import mean
@@ -26,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.frames import record
 from benchmarks.judgement import Ratios, Sample, dearer, lowest, ratio
-from benchmarks.stages import Stage, best, once, work
+from benchmarks.stages import Stage, best, once, ready, work
 from ingest.feeds import FEEDS
 from processors.__main__ import tune_garbage_collection
 
@@ -182,7 +180,7 @@ def _calibrate() -> None:
         hashes.append(sha256(b"".join((key.encode(), number.to_bytes(4), _FRAME))).hexdigest())
 
 
-_LOOP: Stage = partial(nullcontext, _calibrate)
+_LOOP: Stage = ready(_calibrate)
 
 
 if __name__ == "__main__":

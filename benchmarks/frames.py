@@ -19,8 +19,8 @@ _STORM = 1_000
 
 
 class _Twin(Protocol):
-    url: str
-
+    @property
+    def url(self) -> str: ...
     def introduction(self) -> dict[str, str]: ...
     async def storm(self, count: int) -> None: ...
 

@@ -187,7 +187,7 @@ def _stopped(stack: Stack) -> Iterator[None]:
 
 def _lost(stack: Stack, place: Place, base: int, told: Sequence[str]) -> int:
     """Return how many frames the topic does not hold; what it holds twice counts once."""
-    kept = [m.value() for m in whole(stack.connection, place.topic) if m.offset() >= base]
+    kept = [m.value() for m in whole(stack.connection, place.topic) if (m.offset() or 0) >= base]
     return len({frame.encode() for frame in told} - {*kept})
 
 

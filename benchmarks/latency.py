@@ -40,6 +40,7 @@ from benchmarks.part import Chart, Spread, Tell
 from benchmarks.peers import java
 from benchmarks.stages import event_ids
 from ingest.feeds import FEEDS
+from penstock.avro_records import headers
 from penstock.child import Child
 from penstock.cluster import Cluster
 from penstock.preparation import prepare
@@ -123,7 +124,7 @@ class Results:
 
 
 def place_of(message: Message) -> Origin:
-    told = _read(message.value()).evidence
+    told = _read(message.value() or b"").evidence
     return Place(told.topic, told.partition, told.offset)
 
 
@@ -131,11 +132,11 @@ _read = Reader(Event, lambda _: schema_text("event"))
 
 
 def event_id_of(message: Message) -> Origin:
-    return bytes(dict(message.headers())["ce_id"])
+    return dict(headers(message))["ce_id"]
 
 
 def key_of(message: Message) -> Origin:
-    return bytes(message.key())
+    return message.key() or b""
 
 
 # ---- from raw --------------------------------------------------------------------------

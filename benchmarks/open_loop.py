@@ -146,7 +146,8 @@ def _sent(
     def told(mark: bytes | None, error: KafkaError | None, message: Message) -> None:
         at = monotonic_ns()
         if error is None:
-            place = Place(message.topic(), message.partition(), message.offset())
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            place = Place(topic or "", partition or 0, offset or 0)
             acknowledged.append((mark or place, at))
 
     begin = monotonic_ns() + BEGIN_IN

@@ -258,7 +258,7 @@ class _Bench:
             for topic, told in zip(inputs, self._raws, strict=True):
                 for raw in told[:count]:
                     headers = raw_headers(structs.replace(raw, account=account))
-                    producer.produce(topic, raw.value, account, at, headers=headers)
+                    producer.produce(topic, raw.value, account, at, headers=list(headers))
                     producer.poll(0)
                 producer.flush()
 
@@ -267,7 +267,7 @@ class _Bench:
     def run(self, key: str, number: int) -> Drained:
         """Let a peer drain its backlog, and hold what it told against ours."""
         peer, seat, kafka = PEERS[key], self._seat(key, number), self._stack.connection
-        told = [seat.events, seat.open]
+        told = seat.events, seat.open
         if peer.is_ours:  # Before it: where a peer differs, what ours told is read again.
             empty(self._stack, [seat.events, topics.STATE])
             begun = ends(kafka, told)

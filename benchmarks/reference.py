@@ -179,7 +179,8 @@ def measured(size: Size, tell: Tell, only: Sequence[str] = ()) -> Results:
 # ---- one run --------------------------------------------------------------------------
 
 
-class _Backlog(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Backlog:
     inputs: Sequence[str]
     count: int
     told: Outcome

@@ -99,7 +99,7 @@ def _since(kafka: Connection, topic: str, begun: Mapping[tuple[str, int], int]) 
 
 def seen(value: bytes, key: bytes | None, headers: object, at: Span) -> tuple[str, Seen]:
     """Return the id of an event, and what of it must be equal."""
-    told = schemaless_reader(BytesIO(value[_CONFLUENT:]), _BEGINNING)
+    told: Any = schemaless_reader(BytesIO(value[_CONFLUENT:]), _BEGINNING)
     timeless = value.replace(_long(told["published_at"]), b"", 1)
     around = repr((key, headers)).encode()
     return told["id"], Seen(_hash(timeless), _hash(around), told["evidence"]["offset"], at)

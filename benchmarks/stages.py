@@ -6,7 +6,6 @@ stage costs when nothing else disturbs it.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -74,6 +73,11 @@ Stage = Callable[[], AbstractContextManager[Callable[[], object]]]
 """Makes ready what a pass needs anew, which is not measured, and gives what a pass does."""
 
 
+def ready(does: Callable[[], object]) -> Stage:
+    """Return the stage that does this, and needs nothing anew."""
+    return lambda: nullcontext(does)
+
+
 def raws(recording: Recording) -> Iterator[Raw]:
     """Yield the frames as ingest writes them."""
     now = time_ns() // 1000
@@ -139,7 +143,7 @@ def work(recording: Recording) -> dict[str, Stage]:
         "pack state": lambda: [pack_state(record) for record in records_of(batch, {}, {})],
     }
     return {
-        **{name: partial(nullcontext, stage) for name, stage in each.items()},
+        **{name: ready(stage) for name, stage in each.items()},
         "whole": lambda: whole.in_transactions(headers),
     }
 

@@ -27,7 +27,7 @@ encoded = told.encoded
 
 
 @app.agent(raw)
-async def once(stream: faust.Stream[bytes]) -> None:
+async def once(stream: faust.StreamT[bytes]) -> None:
     async for value in stream:
         event = orjson.loads(value)
         name = event["id"]

@@ -43,7 +43,7 @@ class Remembered(Channels):
 
 
 @app.agent(raw)
-async def tell(stream: faust.Stream[bytes]) -> None:
+async def tell(stream: faust.StreamT[bytes]) -> None:
     remembered = Remembered()
     async for event in stream.events():
         message = event.message

@@ -20,7 +20,10 @@ class Options(NamedTuple):
     @property
     def encoded(self) -> Callable[[dict[str, Any]], bytes]:
         """What makes Avro of an event."""
-        return work.bytes_by_hand if self.by_hand else work.fastavro_bytes
+        encoded: Callable[[dict[str, Any]], bytes] = (
+            work.bytes_by_hand if self.by_hand else work.fastavro_bytes
+        )
+        return encoded
 
 
 def options() -> Options:

@@ -23,7 +23,7 @@ from processors.aiokafka_private import Record, quicken
 from processors.app import Worker
 from processors.attempts import Attempts
 from processors.batch import Batch
-from processors.mapper import Keys
+from processors.mapper import Keys, Mapper
 from processors.outbox import Outbox
 from processors.settings import KeyRing
 from processors.store import Buffers
@@ -38,6 +38,8 @@ _SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("reference.avsc").
 PREFIX = confluent(1234)
 _SOCKET = path_bit(Via.SOCKET, Authority.BEST_EFFORT)
 _NO_STAKES = bytes(8)
+_NEVER_ASKED = Mapper(provider="reference", version=1, open=lambda _raw, _keys: (), routes={})
+"""The task itself knows what to do with a record."""
 
 
 def _without_enums(schema: dict[str, Any]) -> str:
@@ -102,7 +104,7 @@ class ReferenceTask(Task):
         return super()._tried(arrived)
 
     def _process(self, topic: str, record: Record, batch: Batch, guard: Attempts | None) -> None:  # noqa: ARG002
-        payment = decoded(record.value)
+        payment = decoded(record.value or b"")
         key = bytes.fromhex(payment.event_id.replace("-", ""))
         if batch.fact(key) is not None:
             batch.duplicates.append(("reference", "socket"))
@@ -129,7 +131,7 @@ def _work(bootstrap: str, group: str, inputs: Sequence[str], state: Path) -> Wor
         kafka=Connection(bootstrap),
         application=group,
         linger=0.018,
-        inputs=dict.fromkeys(inputs),
+        inputs=dict.fromkeys(inputs, _NEVER_ASKED),
         keys=KeyRing({}, Keys(reference_id="none", reference=b"none")),
         prefixes={},
         state_directory=state,
