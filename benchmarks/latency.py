@@ -1,9 +1,10 @@
 """How long until a ``read_committed`` consumer sees an event: from raw, and from the socket.
 
-``python benchmarks/latency.py [--seconds 8] [--rates 500 5000] [--partitions 1 4 12]``, some
-eight minutes. Every program is a process of its own on a real Kafka, and so are the load and
-the consumer; the programs' windows take turns. Ours and Kafka Streams do the reference work, each
-beside the other; then ours maps real frames of all providers, with everything on.
+``python benchmarks/latency.py [--seconds 5] [--rates 500 5000] [--partitions 1 4 12]``, some
+fifteen minutes. Every program is a process of its own on a real Kafka, and so are the load and
+the consumer; the programs' windows take turns, three times over. Ours and Kafka Streams do the
+reference work, each beside the other; then ours maps real frames of all providers, with everything
+on.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -71,8 +73,10 @@ _ACTIVE: Final = 4
 class Asked:
     """What is measured: each program, at each rate, with so many active partitions."""
 
-    seconds: float = 8.0
+    seconds: float = 5.0
     """Of a window."""
+    rounds: int = 3
+    """How often each program has a window of each kind: one stall of the machine is 1 % of one."""
     rates: Sequence[int] = (500, 5_000)
     """Events a second."""
     partitions: Sequence[int] = (1, 4, 12)
@@ -80,7 +84,7 @@ class Asked:
     peers: bool = True
 
 
-_SMOKE: Final = Asked(2.0, (500,), (_ACTIVE,), 2_000)
+_SMOKE: Final = Asked(2.0, 1, (500,), (_ACTIVE,), 2_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,9 +323,10 @@ def measured(asked: Asked, tell: Tell) -> Results:
     windows = []
     for place, (name, work) in enumerate(_WORKS.items()):
         tell(place / len(_WORKS), f"{name}: preparing, warming up")
+        turns = cells * asked.rounds
         with _ready(work, asked) as programs_of_it:
-            for number, cell in enumerate(cells):
-                done = (place + number / len(cells)) / len(_WORKS)
+            for number, cell in enumerate(turns):
+                done = (place + number / len(turns)) / len(_WORKS)
                 tell(done, f"{name}: {cell.rate:,} events/s, {cell.active} active partitions")
                 windows += [window_of(cell) for window_of in programs_of_it]
     return Results(asked.seconds, windows)
@@ -343,12 +348,14 @@ def report(results: Results) -> str:
     heads = [f"{rate:,}/s: p50 / p99 / p99.9, ms | CPU of a core" for rate in rates]
     windows = sorted(results.windows, key=lambda window: window.cell.active)
     rows = dict.fromkeys((window.cell.active, window.system) for window in windows)
-    found = {(w.cell.active, w.system, w.cell.rate): _figures(w) for w in results.windows}
+    found = _by_kind(results)
     lines = (
-        f"| {active} | {name} | {' | '.join(found[active, name, rate] for rate in rates)} |"
+        f"| {active} | {name} | "
+        f"{' | '.join(_figures(found[rate, active, name]) for rate in rates)} |"
         for active, name in rows
     )
     late = max(window.late for window in results.windows)
+    rounds = max(map(len, found.values()))
     return f"""### Latency
 
 | active partitions | | {" | ".join(heads)} |
@@ -358,33 +365,54 @@ def report(results: Results) -> str:
 From the broker's acknowledgement in raw, or from the moment at which a frame was due at a
 provider's socket, to a `read_committed` consumer; so many of {PARTITIONS} partitions have work.
 Load at fixed times, also where a program falls behind (its latest 1 % left {late:.0f} ms late at
-most), in windows of {results.seconds:.0f} s that take turns. Ours: default settings, everything
-on; real frames are those of all providers (from the socket: Transak's, verified). Kafka Streams:
-exactly once, one thread, by its commit interval. The two works run one after the other, each on a
-Kafka of its own.
+most), in windows of {results.seconds:.0f} s that take turns. Each figure is the median of {rounds}
+windows. Ours: default settings, everything on; real frames are those of all providers (from the
+socket: Transak's, verified). Kafka Streams: exactly once, one thread, by its commit interval. The
+two works run one after the other, each on a Kafka of its own.
 """
 
 
-def _figures(window: Window) -> str:
-    spread = " / ".join(f"{window.ms(share):.1f}" for share in (0.5, 0.99, 0.999))
-    shares = [f"{share:.0%} {name}" for name, share in window.cpu.items()]
-    cpu = " + ".join(shares) if len(shares) > 1 else shares[0].split()[0]
-    return f"{spread} | {cpu}"
+_Kind = tuple[int, int, str]
+"""Events a second, active partitions, program."""
+
+
+def _by_kind(results: Results) -> Mapping[_Kind, Sequence[Window]]:
+    found: dict[_Kind, list[Window]] = {}
+    for window in results.windows:
+        kind = window.cell.rate, window.cell.active, window.system
+        found.setdefault(kind, []).append(window)
+    return found
+
+
+def _ms(windows: Sequence[Window]) -> Iterator[float]:
+    """Yield the medians of what 50, 99 and 99.9 % of the events do not exceed."""
+    for share in (0.5, 0.99, 0.999):
+        yield median(window.ms(share) for window in windows)
+
+
+def _figures(windows: Sequence[Window]) -> str:
+    spread = " / ".join(f"{ms:.1f}" for ms in _ms(windows))
+    names = list(windows[0].cpu)
+    shares = [f"{median(window.cpu[name] for window in windows):.0%}" for name in names]
+    if len(names) > 1:
+        shares = [f"{share} {name}" for share, name in zip(shares, names, strict=True)]
+    return f"{spread} | {' + '.join(shares)}"
 
 
 def charts(results: Results) -> list[Chart]:
     """Return a panel for each rate, with as many active partitions as the targets speak of."""
+    found = _by_kind(results)
     return [
         Chart(
             f"Raw to visible, p50 / p99 / p99.9: {rate:,} events/s, {_ACTIVE} partitions",
             "ms",
             {
-                window.system: Spread(*(window.ms(share) for share in (0.5, 0.99, 0.999)))
-                for window in results.windows
-                if (window.cell.rate, window.cell.active) == (rate, _ACTIVE)
+                name: Spread(*_ms(windows))
+                for (of, active, name), windows in found.items()
+                if (of, active) == (rate, _ACTIVE)
             },
         )
-        for rate in sorted({window.cell.rate for window in results.windows})
+        for rate in sorted({rate for rate, _, _ in found})
     ]
 
 
@@ -397,8 +425,11 @@ def main() -> None:
     parser.add_argument("--partitions", type=int, nargs="+", default=[1, 4, 12], help="active")
     parser.add_argument("--warm", type=int, default=_WARM, help="records before the first window")
     parser.add_argument("--no-peers", action="store_true", help="leave Kafka Streams out")
+    parser.add_argument("--rounds", type=int, default=Asked().rounds, help="windows of each kind")
     told = parser.parse_args()
-    asked = Asked(told.seconds, told.rates, told.partitions, told.warm, peers=not told.no_peers)
+    asked = Asked(
+        told.seconds, told.rounds, told.rates, told.partitions, told.warm, peers=not told.no_peers
+    )
     console = Console(stderr=True)
     with console.status("latency") as status:
         facts = machine.facts()

@@ -17,7 +17,7 @@ from schemas.codec import raw_headers
 from schemas.records import Raw
 
 PARTITIONS: Final = 12
-_ACCOUNTS: Final = 600
+_ACCOUNTS: Final = 1_200
 
 Load = Callable[[int, int], list[Outgoing]]
 """Active partitions, records → what is sent, the partitions in turn."""

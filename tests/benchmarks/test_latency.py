@@ -54,3 +54,14 @@ def test_the_report_has_a_row_for_each_program_and_a_column_for_each_rate() -> N
     told = report(Results(10.0, windows))
     assert "| 4 | ours | 51.0 / 100.0 / 100.0 | 50% | 51.0 / 100.0 / 100.0 | 50% |" in told
     assert "left 2 ms late" in told
+
+
+def test_one_stall_of_the_machine_is_no_figure() -> None:
+    windows = [
+        Window("ours", Cell(500, 4, 100), [ms * 1_000_000], {"processors": share}, 0.0)
+        for ms, share in ((20, 0.3), (400, 0.9), (30, 0.4))
+    ]
+
+    told = report(Results(5.0, windows))
+    assert "| 4 | ours | 30.0 / 30.0 / 30.0 | 40% |" in told
+    assert "the median of 3" in told
