@@ -31,7 +31,7 @@ from ingest.feeds import FEEDS
 from penstock.child import Child
 from penstock.lag import Lag
 from penstock.preparation import prepare
-from penstock.stack import Stack
+from penstock.stack import Stack, local_stack
 
 _FRAMES: Final = 2_000
 """Of each provider, told by one account of each partition; then by others."""
@@ -109,7 +109,8 @@ def _drained(recordings: Sequence[Recording], count: int, frames: int) -> Draine
     tokens = {told.provider: told.token for told in recordings if told.token}
     with TemporaryDirectory() as place, ExitStack() as ends:
         enter, directory = ends.enter_context, Path(place)
-        stack = enter(programs.stack(directory, PARTITIONS))
+        # Not as shipped: that one would be compiled for longer than a backlog takes.
+        stack = enter(local_stack(directory / "stack", partitions=PARTITIONS))
         prepare(stack, FEEDS)
         workers = programs.processors(stack, directory / "w", accounts.all, tokens, count=count)
         enter(programs.running(workers))
