@@ -29,7 +29,7 @@ _AS_SHIPPED: Final = (
     *("-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"),
     *("-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"),
 )
-"""As ``kafka-server-start.sh`` and ``kafka-run-class.sh`` of Kafka 4.1 have it."""
+"""What of ``kafka-server-start.sh`` and ``kafka-run-class.sh`` bears on speed."""
 
 _SAFE_REPLICATION: Final = 3
 """With three replicas, two must have a record before it counts as written."""

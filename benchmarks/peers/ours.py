@@ -25,7 +25,7 @@ from processors.attempts import Attempts
 from processors.batch import Batch
 from processors.mapper import Keys, Mapper
 from processors.outbox import Outbox
-from processors.settings import KeyRing
+from processors.settings import KeyRing, Processors
 from processors.store import Buffers
 from processors.task import Arrived, Task, Work
 from schemas import topics
@@ -130,7 +130,7 @@ def _work(bootstrap: str, group: str, inputs: Sequence[str], state: Path) -> Wor
     return Work(
         kafka=Connection(bootstrap),
         application=group,
-        linger=0.018,
+        linger=Processors.model_fields["linger_ms"].default / 1000,
         inputs=dict.fromkeys(inputs, _NEVER_ASKED),
         keys=KeyRing({}, Keys(reference_id="none", reference=b"none")),
         prefixes={},

@@ -50,12 +50,12 @@ async def test_one_broker_is_asked_no_more_often_than_it_must(
         return True
 
     monkeypatch.setattr(Fetcher, "_proc_fetch_request", answered)
-    consumer = AIOKafkaConsumer()
-    fetcher = consumer._fetcher = Fetcher(AIOKafkaClient(), SubscriptionState())  # noqa: SLF001
-    aiokafka_private.pace(consumer, pause := 0.01)
+    reader = AIOKafkaConsumer()
+    paced = reader._fetcher = Fetcher(AIOKafkaClient(), SubscriptionState())  # noqa: SLF001
+    aiokafka_private.pace(reader, pause := 0.01)
     for node in (1, 2, 1, 1):
-        assert await fetcher._proc_fetch_request(None, node, None)  # noqa: SLF001
-    await consumer.stop()
+        assert await paced._proc_fetch_request(None, node, None)  # noqa: SLF001
+    await reader.stop()
     first, second, third = asked[1]
     assert min(second - first, third - second) > 0.9 * pause
     assert asked[2][0] < second
